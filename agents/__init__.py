@@ -1,0 +1,1 @@
+"""The doors to people and to other apps. The tool loop will live here too."""

@@ -1,0 +1,222 @@
+"""The JSON that Waggle writes. These shapes are a promise to other programs."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from indexes.types import Document, IndexReport, RemoveReport, SearchResponse, SearchResult, Status
+from rag.types import Answer
+
+
+class Shape(BaseModel):
+    """A JSON object with exactly these members, written from a value that has them."""
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True, frozen=True)
+
+
+class ResultShape(Shape):
+    rank: int
+    score: float
+    chunk_id: str
+    source: str
+    title: str
+    page: int | None
+    heading: tuple[str, ...]
+    start: int
+    end: int
+    text: str
+    metadata: Mapping[str, Any]
+
+
+class SearchShape(Shape):
+    query: str
+    mode: str
+    collection: str
+    generation: int
+    results: tuple[ResultShape, ...]
+    timings_ms: Mapping[str, float]
+
+    @classmethod
+    def of(cls, response: SearchResponse) -> Self:
+        return cls.model_validate(response)
+
+
+class ContextShape(ResultShape):
+    number: int
+
+    @classmethod
+    def of(cls, number: int, result: SearchResult) -> Self:
+        values = {name: getattr(result, name) for name in ResultShape.model_fields}
+        return cls(number=number, **values)
+
+
+class CitationShape(Shape):
+    number: int
+    claim: str
+    source: str
+    title: str
+    page: int | None
+    start: int
+    end: int
+    quote: str
+    support: Literal["verbatim", "entailed", "unsupported"]
+
+
+class UsageShape(Shape):
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class AnswerShape(Shape):
+    question: str
+    answer: str
+    status: Literal["answered", "unanswerable", "no_model"]
+    citations: tuple[CitationShape, ...]
+    contexts: tuple[ContextShape, ...]
+    model: str
+    prompt: str
+    collection: str
+    generation: int
+    usage: UsageShape
+    timings_ms: Mapping[str, float]
+
+    @classmethod
+    def of(cls, answer: Answer) -> Self:
+        names = set(cls.model_fields) - {"answer", "contexts", "citations", "usage"}
+        return cls(
+            answer=answer.text,
+            contexts=tuple(ContextShape.of(n, r) for n, r in enumerate(answer.contexts, 1)),
+            citations=tuple(CitationShape.model_validate(c) for c in answer.citations),
+            usage=UsageShape.model_validate(answer.usage),
+            **{name: getattr(answer, name) for name in names},
+        )
+
+
+class FailureShape(Shape):
+    source: str
+    reason: str
+
+
+class IndexShape(Shape):
+    added: int
+    updated: int
+    unchanged: int
+    removed: int
+    failed: tuple[FailureShape, ...]
+    chunks: int
+    seconds: float
+    generation: int
+
+    @classmethod
+    def of(cls, report: IndexReport) -> Self:
+        values = {name: getattr(report, name) for name in cls.model_fields}
+        failed = tuple(FailureShape(source=s, reason=r) for s, r in report.failed)
+        return cls(**{**values, "failed": failed, "seconds": round(report.seconds, 3)})
+
+
+class RemoveShape(Shape):
+    removed: tuple[str, ...]
+    chunks: int
+    vectors: int
+    postings: int
+    generation: int
+
+    @classmethod
+    def of(cls, report: RemoveReport) -> Self:
+        return cls.model_validate(report)
+
+
+class DocumentShape(Shape):
+    source: str
+    title: str
+    format: str
+    lang: str
+    size: int
+    chunks: int
+    added: str
+    sha256: str
+    metadata: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, document: Document, chunks: int) -> Self:
+        names = set(cls.model_fields) - {"chunks"}
+        return cls(chunks=chunks, **{name: getattr(document, name) for name in names})
+
+
+class ListShape(Shape):
+    collection: str
+    documents: tuple[DocumentShape, ...]
+
+
+class ShowShape(Shape):
+    source: str
+    title: str
+    start: int
+    end: int
+    text: str
+
+
+class StatusShape(Shape):
+    collection: str
+    folder: str
+    generation: int
+    documents: int
+    chunks: int
+    characters: int
+    bytes: int
+    formats: Mapping[str, int]
+    languages: Mapping[str, int]
+    embedder: str
+    dimension: int
+    format_version: int
+    waggle_version: str
+    collections: tuple[str, ...]
+
+    @classmethod
+    def of(cls, status: Status, collections: tuple[str, ...]) -> Self:
+        names = set(cls.model_fields) - {"collections"}
+        return cls(collections=collections, **{name: getattr(status, name) for name in names})
+
+
+class ModelShape(Shape):
+    name: str
+    kind: Literal["chat", "embedding"]
+    description: str
+    size: int
+    licence: str
+    languages: tuple[str, ...]
+    context: int
+    present: bool
+    path: str | None
+
+
+class ModelsShape(Shape):
+    models: tuple[ModelShape, ...]
+
+
+class PulledShape(Shape):
+    name: str
+    path: str
+    sha256: str
+
+
+class ModelStatusShape(Shape):
+    kind: Literal["endpoint", "engine", "none"]
+    ok: bool
+    url: str | None
+    models: tuple[str, ...]
+    context: int | None
+    detail: str
+
+
+class CheckShape(Shape):
+    name: str
+    state: Literal["ok", "warning", "error"]
+    detail: str
+    fix: str
+
+
+class DoctorShape(Shape):
+    ok: bool
+    checks: tuple[CheckShape, ...]

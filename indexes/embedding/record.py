@@ -1,0 +1,41 @@
+"""What is written beside an exported model."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from indexes.embedding.files import file_sha256, read_json
+
+RECORD_NAME = "export.json"
+
+
+class ExportRecord(BaseModel):
+    """``export.json``: what the exported model is, and the SHA-256 of its files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1]
+    fingerprint: str
+    dimension: int
+    max_tokens: int
+    pad_token_id: int
+    inputs: tuple[str, ...]
+    document_prompt: str
+    query_prompt: str
+    openvino: str
+    files: dict[str, str]
+
+
+def read_record(folder: Path) -> ExportRecord | None:
+    """The record of an export; ``None`` where there is none, or a damaged or foreign one."""
+    record = read_json(folder / RECORD_NAME, ExportRecord)
+    return record if record is not None and record.fingerprint == folder.name else None
+
+
+def is_intact(folder: Path, record: ExportRecord, name: str) -> bool:
+    """Whether file ``name`` of the export holds what was written."""
+    try:
+        return file_sha256(folder / name) == record.files[name]
+    except (OSError, KeyError):
+        return False

@@ -1,0 +1,77 @@
+"""Every error that Waggle raises on purpose.
+
+::
+
+    WaggleError                    exit code 1: what happened, and what to do about it
+    ├── UsageError                 exit code 2: the request itself is wrong
+    ├── SourceError                a path or address that cannot be indexed
+    │   └── LoadError              one file whose text cannot be extracted
+    ├── CollectionError            the index cannot serve the request
+    │   ├── UnknownCollectionError no collection of that name
+    │   ├── UnknownSourceError     no document of that name in the collection
+    │   ├── LockedError            another process is writing
+    │   ├── EmbedderMismatchError  the collection was made with another embedding model
+    │   └── DamagedError           a stored file does not hold what was written
+    └── ModelError                 a model cannot be used
+        ├── ModelFileError         the weights are missing, incomplete or not the ones named
+        └── EndpointError          a model server does not answer, or answers badly
+
+A message is one or two sentences in the user's language: the first tells what happened, the
+second what to do. Mistakes of our own code are not in this tree; they surface as they are.
+"""
+
+
+class WaggleError(Exception):
+    """Root of the tree; ``str(error)`` is what the user reads."""
+
+    exit_code = 1
+
+
+class UsageError(WaggleError):
+    """The request is malformed: an empty question, a bad filter, a bad option value."""
+
+    exit_code = 2
+
+
+class SourceError(WaggleError):
+    """A path or address does not exist, may not be read, or holds nothing to index."""
+
+
+class LoadError(SourceError):
+    """The text of one file cannot be extracted; the other files of the run go on."""
+
+
+class CollectionError(WaggleError):
+    """The collection cannot serve the request."""
+
+
+class UnknownCollectionError(CollectionError):
+    """No collection has that name."""
+
+
+class UnknownSourceError(CollectionError):
+    """The collection holds no document of that name."""
+
+
+class LockedError(CollectionError):
+    """Another process holds the collection's write lock."""
+
+
+class EmbedderMismatchError(CollectionError):
+    """The collection's vectors come from another embedding model."""
+
+
+class DamagedError(CollectionError):
+    """A stored file does not hold what was written."""
+
+
+class ModelError(WaggleError):
+    """A model cannot be used."""
+
+
+class ModelFileError(ModelError):
+    """Weights are missing, incomplete, or differ from the published checksum."""
+
+
+class EndpointError(ModelError):
+    """A model server does not answer, or answers something that is not its protocol."""

@@ -1,0 +1,90 @@
+"""What a parser hands over, and the one place where it becomes an ``Extracted``."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from indexes.errors import LoadError
+from indexes.i18n import t
+from indexes.types import Extracted, Kind
+
+MAX_CHARACTERS = 50_000_000
+PAGE_BREAK = "\n\n"
+
+_LINE_BREAKS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+# Characters that a reader does not see but a model does: zero-width and joining marks, direction
+# overrides, tag characters and variation selectors (both can smuggle whole sentences), fillers.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\ufffe\uffff\U000e0000-\U000e0fff\U0001d173-\U0001d17a]"
+)
+_SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Uncleaned pages of one file; a format without pages has one page and ``paged=False``."""
+
+    pages: tuple[str, ...]
+    kind: Kind
+    format: str
+    title: str = ""
+    language: str = ""
+    paged: bool = False
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+
+def clean(text: str) -> str:
+    """Newlines become ``\\n``, odd spaces plain ones; invisible and control characters go."""
+    text = _LINE_BREAKS.sub("\n", text)
+    text = _INVISIBLE.sub("", text)
+    text = _SPACES.sub(" ", text)
+    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    return " ".join(clean(text).split())[:limit].rstrip()
+
+
+def finish(draft: Draft, max_characters: int = MAX_CHARACTERS) -> Extracted:
+    """Clean the pages, join them and note where each begins.
+
+    Raises:
+        LoadError: nothing is left, or more than ``max_characters``.
+    """
+    pages = [clean(page) for page in draft.pages]
+    if draft.paged:
+        pages = [page.strip("\n") for page in pages]
+    size = sum(map(len, pages))
+    if size > max_characters:
+        raise LoadError(
+            t("The file holds {size} characters; the limit is {limit}. Split it into parts.",
+              size=size, limit=max_characters)
+        )  # fmt: skip
+    if not any(page.strip() for page in pages):
+        raise LoadError(t("The file holds no text. Nothing of it can be indexed."))
+    starts, offset = [], 0
+    for page in pages:
+        starts.append(offset)
+        offset += len(page) + len(PAGE_BREAK)
+    return Extracted(
+        text=PAGE_BREAK.join(pages),
+        kind=draft.kind,
+        format=draft.format,
+        title=one_line(draft.title),
+        language=draft.language,
+        page_starts=tuple(starts) if draft.paged else (),
+        metadata=_plain(draft.metadata),
+    )
+
+
+def _plain(metadata: Mapping[str, object]) -> dict[str, str | int | float | bool]:
+    kept: dict[str, str | int | float | bool] = {}
+    for key, value in metadata.items():
+        if isinstance(value, bool | int | float):
+            kept[key] = value
+        elif value is not None and (text := one_line(str(value), 1000)):
+            kept[key] = text
+    return kept

@@ -1,0 +1,121 @@
+"""One search: ask each leg, fill in what one leg says of the other's finds, fuse, read the text."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.clock import timed
+from indexes.database import Database
+from indexes.fusion import (
+    DENSE_ONLY,
+    LEXICAL_ONLY,
+    Blend,
+    Candidate,
+    Knowledge,
+    Script,
+    choose_blend,
+    fuse,
+)
+from indexes.postings import Postings
+from indexes.types import SearchResult
+from indexes.vectors import VectorSnapshot
+
+Mode = Literal["hybrid", "dense", "lexical"]
+
+_DEPTH = 100
+"""Candidates from each leg; more cost time and changed no figure of the benchmark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Legs:
+    """What a search can ask: BM25, the vectors, both. ``vector`` waits for the query's embedding,
+    which another thread computes meanwhile; ``knowledge`` tells what the embedding model knows."""
+
+    lexical: Postings | None
+    dense: VectorSnapshot | None
+    vector: Callable[[], Sequence[float]] | None
+    knowledge: Mapping[Script, Knowledge]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A candidate with its place in the fused ranking."""
+
+    candidate: Candidate
+    score: float
+
+
+def retrieve(
+    query: str,
+    k: int,
+    legs: Legs,
+    allowed: NDArray[np.int64] | None,
+    timings: dict[str, float],
+) -> list[Ranked]:
+    """At least the ``k`` best chunks, best first. A leg that is absent has no say."""
+    depth = max(_DEPTH, 2 * k)
+    lexical: dict[int, float] = {}
+    dense: dict[int, float] = {}
+    if legs.lexical:
+        with timed(timings, "lexical"):
+            lexical = dict(legs.lexical.search(query, depth, allowed))
+    if legs.dense and legs.vector:
+        with timed(timings, "wait"):
+            vector = np.asarray(legs.vector(), dtype=np.float32)
+        with timed(timings, "dense"):
+            dense = dict(legs.dense.search(vector, depth, allowed))
+            dense |= legs.dense.scores(vector, [n for n in lexical if n not in dense])
+    if legs.lexical and dense:
+        with timed(timings, "lexical_rest"):
+            rest = np.asarray([n for n in dense if n not in lexical], dtype=np.int64)
+            lexical |= dict(legs.lexical.search(query, len(rest), rest)) if len(rest) else {}
+    candidates = [Candidate(n, dense.get(n), lexical.get(n)) for n in {**lexical, **dense}]
+    by_number = {c.id: c for c in candidates}
+    best = legs.lexical.best_score(query) if legs.lexical else 0.0
+    ranking = fuse(candidates, _blend(query, legs), best)
+    return [Ranked(by_number[number], score) for number, score in ranking]
+
+
+def _blend(query: str, legs: Legs) -> Blend:
+    if legs.lexical is None:
+        return DENSE_ONLY
+    return choose_blend(query, legs.knowledge) if legs.dense else LEXICAL_ONLY
+
+
+def to_results(ranked: Sequence[Ranked], database: Database, k: int) -> tuple[SearchResult, ...]:
+    """The ``k`` best that are alive, with text, place and metadata from the database."""
+    alive = database.chunks(r.candidate.id for r in ranked[: 2 * k])
+    living = [r for r in ranked[: 2 * k] if r.candidate.id in alive][:k]
+    results = []
+    for rank, (number, score, dense, lexical) in enumerate(
+        ((r.candidate.id, r.score, r.candidate.dense, r.candidate.lexical) for r in living), 1
+    ):
+        chunk, document = alive[number].chunk, alive[number].document
+        results.append(
+            SearchResult(
+                rank=rank,
+                score=round(score, 6),
+                chunk_id=chunk_id(document.source, chunk.start, chunk.text),
+                source=document.source,
+                title=document.title,
+                page=chunk.page,
+                heading=chunk.heading,
+                start=chunk.start,
+                end=chunk.end,
+                text=chunk.text,
+                metadata={"format": document.format, "lang": document.lang, **document.metadata},
+                dense=dense,
+                lexical=lexical,
+            )
+        )
+    return tuple(results)
+
+
+def chunk_id(source: str, start: int, text: str) -> str:
+    """A name for a passage that depends only on what it is and where it stands."""
+    key = f"{source}\0{start}\0{text}".encode()
+    return hashlib.sha256(key).hexdigest()[:16]

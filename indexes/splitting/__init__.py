@@ -1,0 +1,1 @@
+"""The parts of the splitter; ``indexes.splitter.split`` is the whole."""

@@ -1,0 +1,100 @@
+"""Where a claim stands in a text, whatever its case, width, spacing and punctuation."""
+
+import re
+from dataclasses import dataclass
+
+from indexes.splitting.outline import SENTENCE
+from indexes.splitting.sentences import prose_cuts
+from indexes.words import normalised, terms
+
+_HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
+_NUMBER = re.compile(r"\d+(?:[.:/]\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A text in comparable form; ``origin[i]`` is where its ``i``-th character came from."""
+
+    text: str
+    origin: tuple[int, ...]
+
+
+def fold(text: str) -> Folded:
+    """Compatibility forms, lower case, simplified characters. Punctuation and white space become
+    one space between letters or digits and vanish beside Chinese characters; a point inside a
+    number and the sign before one stay, a comma between digits goes: 1.5 is not 15, 1,500 is 1500.
+    """
+    out: list[str] = []
+    origin: list[int] = []
+    gap = False
+    for at, char in enumerate(text):
+        for piece in normalised(char).casefold():
+            if piece.isalnum() or _kept(piece, text, at):
+                if gap and out and not (_HAN.match(out[-1]) or _HAN.match(piece)):
+                    out.append(" ")
+                    origin.append(at)
+                gap = False
+                out.append(piece)
+                origin.append(at)
+            elif not (piece == "," and _between_digits(text, at)):
+                gap = True
+    return Folded("".join(out), tuple(origin))
+
+
+def _kept(piece: str, text: str, at: int) -> bool:
+    if piece in ".:/":
+        return _between_digits(text, at)
+    if piece in "-−+":
+        before = text[at - 1 : at]
+        return text[at + 1 : at + 2].isdigit() and not before.isalnum()
+    return piece in "%°$€£¥‰"
+
+
+def _between_digits(text: str, at: int) -> bool:
+    return text[at - 1 : at].isdigit() and text[at + 1 : at + 2].isdigit()
+
+
+def find_verbatim(claim: str, text: str) -> tuple[int, int] | None:
+    """The span of ``text`` that says ``claim`` word for word, or nothing. Words and numbers match
+    whole: «art» is not found in «smart», nor 15 in 115 or 1.5."""
+    needle, hay = fold(claim).text.strip(), fold(text)
+    at = hay.text.find(needle) if needle else -1
+    while at >= 0:
+        end = at + len(needle)
+        if _boundary(hay.text, at) and _boundary(hay.text, end):
+            return hay.origin[at], hay.origin[end - 1] + 1
+        at = hay.text.find(needle, at + 1)
+    return None
+
+
+def _boundary(text: str, at: int) -> bool:
+    if at in (0, len(text)):
+        return True
+    before, after = text[at - 1], text[at]
+    return not (
+        (_word(before) and _word(after))
+        or (before.isdigit() and after in ".:/%‰")
+        or (before in ".:/-+" and after.isdigit())
+    )
+
+
+def _word(char: str) -> bool:
+    return char.isalnum() and not _HAN.match(char)
+
+
+def numbers(text: str) -> set[str]:
+    """The numbers written in digits in ``text``, thousands commas taken out."""
+    return set(_NUMBER.findall(fold(text).text))
+
+
+def overlap(claim: str, text: str) -> float:
+    """The share of the claim's distinct search terms that occur in ``text``, 0..1."""
+    wanted = set(terms(claim))
+    return len(wanted & set(terms(text))) / len(wanted) if wanted else 0.0
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """The spans of the sentences of ``text``, white space after each included; paragraphs end
+    sentences too. Together they cover the text."""
+    starts = [cut.start for cut in prose_cuts(text, 0, len(text)) if cut.cost <= SENTENCE]
+    return list(zip(starts, [*starts[1:], len(text)], strict=True))

@@ -1,0 +1,69 @@
+"""Which chat model answers here: the endpoint of the settings, else the embedded engine."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.models.catalogue import DEFAULT_CHAT_MODEL, find
+from rag.models.download import local_path
+from rag.settings import ChatSettings, load_chat_settings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+Waiting = Callable[[float], None]
+
+
+def models_dir(home: Path) -> Path:
+    """Where pulled models lie."""
+    return home / "models"
+
+
+def engine_dir(home: Path) -> Path:
+    """Where the embedded engine keeps its address, locks and log."""
+    return home / "engine"
+
+
+def resolve_chat(
+    home: Path, settings: ChatSettings | None = None, waiting: Waiting | None = None
+) -> "BaseChatModel | None":
+    """The chat model that the settings stand for, or ``None`` where no endpoint is set and the
+    model of the embedded engine has not been pulled. ``waiting`` is called with the seconds so far
+    while the engine loads its model.
+
+    Raises `EndpointError` and `ModelError`.
+    """
+    settings = settings or load_chat_settings()
+    if settings.url:
+        key = settings.api_key.get_secret_value() if settings.api_key else None
+        return _client(settings, settings.url, settings.model, key)
+    spec = find(settings.model or DEFAULT_CHAT_MODEL)
+    path = local_path(spec, models_dir(home))
+    if path is None:
+        return None
+    from rag.models.engine import ensure_engine
+
+    endpoint = ensure_engine(
+        path,
+        engine_dir(home),
+        name=spec.name,
+        threads=settings.threads,
+        idle_seconds=settings.idle_seconds,
+        progress=waiting,
+    )
+    return _client(settings, endpoint.url, endpoint.model, endpoint.api_key)
+
+
+def _client(
+    settings: ChatSettings, url: str, model: str | None, key: str | None
+) -> "BaseChatModel":
+    from rag.models.chat import chat_model
+
+    return chat_model(
+        url,
+        model,
+        key,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        idle_seconds=settings.timeout,
+    )

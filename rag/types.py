@@ -1,0 +1,88 @@
+"""The values of question answering. Offsets count characters of a document's extracted text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from indexes.types import SearchResult
+
+AnswerStatus = Literal["answered", "unanswerable", "no_model"]
+
+Support = Literal["verbatim", "entailed", "unsupported"]
+"""``verbatim``: the claim stands in the source, but for case, width, spacing and punctuation.
+``entailed``: the chat model, asked for this very claim, says that the passage states it, and every
+number of the claim is in the passage. ``unsupported``: neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A claim of the answer and the exact span of the source that it leans on.
+
+    ``number`` is that of the passage in the prompt, as in the answer's ``[number]``. The quote is
+    ``document.text[start:end]`` of ``source``, to the character.
+    """
+
+    number: int
+    claim: str
+    source: str
+    title: str
+    page: int | None
+    start: int
+    end: int
+    quote: str
+    support: Support
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that the answer cost, as counted by the model server; zero where it does not tell."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer with its sources. ``contexts[i]`` is the passage numbered ``i + 1``."""
+
+    question: str
+    text: str
+    status: AnswerStatus
+    citations: tuple[Citation, ...]
+    contexts: tuple[SearchResult, ...]
+    model: str
+    prompt: str
+    collection: str
+    generation: int
+    usage: Usage
+    timings_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """Event: the passages are found, and the model is about to be asked."""
+
+    contexts: tuple[SearchResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Event: the next piece of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Event: the whole answer, its citations checked."""
+
+    answer: Answer
+
+
+Event = Retrieved | Token | Finished
