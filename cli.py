@@ -16,8 +16,6 @@ from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t
 
 if TYPE_CHECKING:
-    import click
-
     from agents.terminal import Terminal
     from indexes.collection import Collection
     from indexes.retrieval import Mode
@@ -426,14 +424,12 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
-    import click
-
     debug = "--debug" in arguments
     as_json = "--json" in arguments or "--jsonl" in arguments
     try:
-        result = app(args=arguments, standalone_mode=False)
+        result = app(args=arguments, prog_name="waggle", standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -447,13 +443,11 @@ def run(arguments: list[str]) -> int:
 
 
 def _explain(error: Exception) -> tuple[str, int]:
-    import click
-
+    """What the user reads, and the exit code; a traceback is for --debug alone."""
     if isinstance(error, WaggleError):
         return str(error), error.exit_code
-    if isinstance(error, click.UsageError):
-        hint = t("See: {command} --help", command=error.ctx.command_path if error.ctx else "waggle")
-        return f"{_usage(error)} {hint}", 2
+    if isinstance(error, typer.TyperException):
+        return _usage(error), error.exit_code
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}.", 1
@@ -467,18 +461,24 @@ def _explain(error: Exception) -> tuple[str, int]:
     )
 
 
-def _usage(error: "click.UsageError") -> str:
-    """Click's message, said in the user's language where it is a common one."""
-    import click
-
-    if isinstance(error, click.NoSuchOption):
-        return t("There is no option {name}.", name=error.option_name)
-    if isinstance(error, click.MissingParameter) and error.param is not None:
-        return t("{name} is missing.", name=error.param.make_metavar(error.ctx)
-                 if error.ctx else error.param.name)  # fmt: skip
-    if isinstance(error, click.BadParameter) and error.param is not None:
-        return t("{name}: {reason}", name=error.param.opts[0], reason=error.message)
-    return error.format_message()
+def _usage(error: typer.TyperException) -> str:
+    """Typer's message, in the user's language where it is a common one, and where help is."""
+    context = getattr(error, "ctx", None)
+    parameter = getattr(error, "param", None)
+    name = parameter.get_error_hint().strip("'") if parameter is not None else ""
+    match type(error).__name__:
+        case "NoArgsIsHelpError":
+            return error.format_message()
+        case "NoSuchOption":
+            message = t("There is no option {name}.", name=getattr(error, "option_name", ""))
+        case "MissingParameter" if name:
+            message = t("{name} is missing.", name=name)
+        case "BadParameter" if name:
+            message = t("{name} is not usable: {reason}", name=name, reason=error.message)
+        case _:
+            message = error.format_message()
+    command = context.command_path if context is not None else "waggle"
+    return f"{message} {t('See: {command} --help', command=command)}"
 
 
 if __name__ == "__main__":

@@ -257,9 +257,13 @@ class Terminal:
         if streamed:
             self.line()
         if answer.status == "no_model":
-            self.results(answer.contexts)
+            for number, context in enumerate(answer.contexts, 1):
+                self.line(f"[{number}] {_preview(context.text)}\n")
         elif answer.status == "unanswerable":
-            if answer.text.strip() != streamed.strip():
+            if not streamed.strip():
+                self.line(answer.text, "yellow")
+            elif not answer.text.startswith(streamed.strip().rstrip(".。")):
+                self.line(t("The documents do not support that."), "yellow")
                 self.line(answer.text, "yellow")
         else:
             self.line()

@@ -181,15 +181,18 @@ def _declared(data: bytes, declared: str) -> str | None:
         name = codecs.lookup(declared.strip().strip("\"'")).name
     except (LookupError, ValueError):
         return None
-    name = _ALIASES.get(name, name)
+    name = _ALIASES.get(name, name).replace("-", "_")
     if name in _EAST_ASIAN:
         text = _tolerant(data, name)
         return text if text is not None and east_asian_score(text, name) > 0 else None
     if name not in _SINGLE_BYTE and not name.startswith(("iso8859", "cp", "koi8", "mac")):
         return None
-    # Chinese pages that declare Latin-1 are common, and every byte string decodes as Latin-1.
-    score, text = _east_asian(data)
-    return text if score >= _SURE else _single_byte(data, (name,))[1]
+    if name == "cp1252":
+        # Chinese pages that declare Latin-1 are common, and every byte string decodes as Latin-1.
+        score, text = _east_asian(data)
+        if score >= _SURE:
+            return text
+    return _single_byte(data, (name,))[1]
 
 
 def _detected(data: bytes) -> str | None:

@@ -96,16 +96,16 @@ def _trust(knowledge: Knowledge) -> float:
     return max(0.0, 2.0 * knowledge.recall - 1.0)
 
 
-def best_lexical(frequencies: Iterable[int], chunks: int) -> float:
+def best_lexical(looked_up: Iterable[tuple[int, float]], chunks: int) -> float:
     """The BM25 score (k1 = 1.2) that no passage can pass for a query.
 
-    ``frequencies`` holds, for each of its terms, the number of passages with it, among ``chunks``
-    in all. A passage comes near only by repeating every term without end; one that has each term
-    once, at average length, reaches 1 / (k1 + 1) of it.
+    ``looked_up`` holds, for each of its terms, the number of passages with it, among ``chunks`` in
+    all, and its boost. A passage comes near only by repeating every term without end; one that has
+    each term once, at average length, reaches 1 / (k1 + 1) of it.
     """
     # Frequencies may still count passages that were removed, the total does not.
-    rarities = ((max(0, chunks - n) + 0.5) / (n + 0.5) for n in frequencies)
-    return (_K1 + 1.0) * sum(math.log(1.0 + rarity) for rarity in rarities)
+    odds = ((boost, (max(0, chunks - n) + 0.5) / (n + 0.5)) for n, boost in looked_up)
+    return (_K1 + 1.0) * sum(boost * math.log(1.0 + odd) for boost, odd in odds)
 
 
 def fuse(

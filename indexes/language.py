@@ -21,8 +21,8 @@ _SAMPLE = 20_000
 def detect_language(text: str) -> str:
     """An ISO 639-1 code, ``"zh"``, ``"ja"``, ``"ko"`` or ``"en"``; empty where it is none of them.
 
-    Han characters weigh more than letters, because one of them carries about as much as a word:
-    a Chinese sentence with a few Latin names stays Chinese.
+    Han characters are weighed against words, for one carries about half as much as a word: a
+    Chinese question about a Latin name stays Chinese.
     """
     sample = text[:_SAMPLE]
     letters = len(_LETTER.findall(sample))
@@ -33,8 +33,8 @@ def detect_language(text: str) -> str:
         return "ja"
     if hangul * 3 > letters:
         return "ko"
-    if han * 5 > letters:
-        return "zh"
     words = _LATIN_WORD.findall(sample.lower())
+    if han * 2 > len(words):
+        return "zh"
     common = sum(word in _ENGLISH for word in words)
     return "en" if words and common * 12 >= len(words) else ""

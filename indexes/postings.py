@@ -18,10 +18,9 @@ from tantivy import Occur, Query
 from indexes.database import Database
 from indexes.fusion import best_lexical
 from indexes.types import StoredChunk
-from indexes.words import ANALYSIS_VERSION, terms
+from indexes.words import ANALYSIS_VERSION, phrases, query_terms, terms
 
 _HEAP_BYTES = 64_000_000
-_CONTEXT_WEIGHT = 0.5
 
 Hits = list[tuple[int, float]]
 
@@ -29,7 +28,7 @@ Hits = list[tuple[int, float]]
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_unsigned_field("chunk", indexed=True, fast=True)
-    for field in ("body", "context"):
+    for field in ("body", "phrases"):
         builder.add_text_field(field, tokenizer_name="whitespace", index_option="freq")
     return builder.build()
 
@@ -43,7 +42,16 @@ class Postings:
         self._index = self._open()
 
     def _open(self) -> tantivy.Index:
+        """The index in the folder; an empty one in place of files that cannot be read."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return tantivy.Index(self._schema, path=str(self._folder))
+        except ValueError:
+            return self._emptied()
+
+    def _emptied(self) -> tantivy.Index:
+        shutil.rmtree(self._folder)
+        self._folder.mkdir()
         return tantivy.Index(self._schema, path=str(self._folder))
 
     def refresh(self, database: Database) -> None:
@@ -62,26 +70,29 @@ class Postings:
             database.set("postings_last", str(database.last_chunk()))
             database.set("postings_generation", str(database.generation))
             database.set("postings_analysis", ANALYSIS_VERSION)
-        self._index.reload()
+            database.set("postings_count", str(self._held()))
 
     def _reached(self, database: Database) -> int:
-        """The highest chunk number indexed; zero, with a new folder, where the postings were made
-        by other rules, or hold nothing though the database says they should."""
-        last = int(database.get("postings_last", "0"))
-        stale = database.get("postings_analysis", ANALYSIS_VERSION) != ANALYSIS_VERSION
-        if last and (stale or not self._index.searcher().num_docs):
-            shutil.rmtree(self._folder)
-            self._index = self._open()
+        """The highest chunk number indexed; zero, with the folder emptied, where the postings were
+        made by other rules or are lost."""
+        if self._stale(database):
+            self._index = self._emptied()
             return 0
-        return last
+        return int(database.get("postings_last", "0"))
 
-    @staticmethod
-    def current(database: Database) -> bool:
+    def _stale(self, database: Database) -> bool:
+        made_by = database.get("postings_analysis", ANALYSIS_VERSION)
+        expected = int(database.get("postings_count", "0"))
+        return made_by != ANALYSIS_VERSION or (expected > 0 and not self._held())
+
+    def _held(self) -> int:
+        self._index.reload()
+        return self._index.searcher().num_docs
+
+    def current(self, database: Database) -> bool:
         """Whether the postings show the database's present generation."""
-        return (
-            int(database.get("postings_generation", "0")) == database.generation
-            and database.get("postings_analysis", ANALYSIS_VERSION) == ANALYSIS_VERSION
-        )
+        shown = int(database.get("postings_generation", "0"))
+        return shown == database.generation and not self._stale(database)
 
     def search(self, query: str, k: int, allowed: NDArray[np.int64] | None = None) -> Hits:
         """The ``k`` best chunks as (chunk, BM25 score), best first; only ``allowed`` ones if given.
@@ -102,8 +113,12 @@ class Postings:
     def best_score(self, query: str) -> float:
         """What no passage can surpass for ``query``; the scale of the scores of `search`."""
         searcher = self._index.searcher()
-        frequencies = [searcher.doc_freq("body", term) for term in dict.fromkeys(terms(query))]
-        return best_lexical(frequencies, searcher.num_docs)
+        looked_up = [
+            (searcher.doc_freq(w.field, w.text), w.boost)
+            for w in query_terms(query)
+            if w.field == "body"
+        ]
+        return best_lexical(looked_up, searcher.num_docs)
 
     def count(self, numbers: Sequence[int]) -> int:
         """How many of these chunks the postings hold."""
@@ -114,13 +129,14 @@ class Postings:
         return len(self._index.searcher().search(query, len(numbers), count=False).hits)
 
     def _weighted(self, query: str) -> Query | None:
-        clauses = []
-        for term in dict.fromkeys(terms(query)):
-            body = Query.term_query(self._schema, "body", term, "freq")
-            context = Query.term_query(self._schema, "context", term, "freq")
-            clauses.append((Occur.Should, body))
-            clauses.append((Occur.Should, Query.boost_query(context, _CONTEXT_WEIGHT)))
+        clauses = [
+            (Occur.Should, Query.boost_query(self._term(w.field, w.text), w.boost))
+            for w in query_terms(query)
+        ]
         return Query.boolean_query(clauses) if clauses else None
+
+    def _term(self, field: str, text: str) -> Query:
+        return Query.term_query(self._schema, field, text, "freq")
 
     def _chunks(self, numbers: Sequence[int]) -> Query:
         return Query.term_set_query(self._schema, "chunk", list(numbers))
@@ -136,9 +152,11 @@ class Postings:
 
 
 def _posting(stored: StoredChunk) -> tantivy.Document:
-    context = " ".join((stored.document.title, *stored.chunk.heading))
+    """Title and headings count as words of the passage: a question often names its subject by
+    them alone."""
+    words = terms("\n".join((stored.document.title, *stored.chunk.heading, stored.chunk.text)))
     posting = tantivy.Document()
     posting.add_unsigned("chunk", stored.number)
-    posting.add_text("body", " ".join(terms(stored.chunk.text)))
-    posting.add_text("context", " ".join(terms(context)))
+    posting.add_text("body", " ".join(words))
+    posting.add_text("phrases", " ".join(phrases(words)))
     return posting

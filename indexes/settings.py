@@ -84,7 +84,9 @@ def _read(path: Path) -> dict[str, Any]:
     return tables
 
 
-def load_settings(model: type[ModelT], table: str, prefix: str = "", **options: object) -> ModelT:
+def load_settings(
+    model: type[ModelT], table: str, prefix: str = "", /, **options: object
+) -> ModelT:
     """Merge file, environment and ``options`` (``None`` means not given) into ``model``.
 
     A field ``name`` is read from the variable ``WAGGLE_<prefix><NAME>``. Raises `UsageError` that

@@ -100,12 +100,18 @@ def _may_join(
     current: list[Leaf], own: list[Leaf], last: Section, section: Section, target: int
 ) -> bool:
     here, there = (sum(leaf.size for leaf in part) for part in (current, own))
-    is_bare = current[-1].end <= last.body if current else True
-    if section.depth > last.depth and is_bare:
+    is_bare, comes_bare = _is_bare(current, last), _is_bare(own, section)
+    is_below = section.depth > last.depth > 0
+    if is_below and is_bare:
         return True
-    if here + there > target or here * _TINY > target:
+    if here + there > target or here * _TINY > target or (comes_bare and not is_bare):
         return False
-    return section.depth > last.depth or there * _TINY <= target
+    return is_below or there * _TINY <= target
+
+
+def _is_bare(leaves: list[Leaf], section: Section) -> bool:
+    """Whether ``leaves``, which end with ``section``, end with its heading alone."""
+    return not leaves or leaves[-1].end <= section.body
 
 
 def _within_limit(

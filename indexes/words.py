@@ -27,6 +27,9 @@ Field = Literal["body", "phrases"]
 
 _PHRASE_BOOST = 0.15
 """Weight of a pair of words in their order beside the words themselves, which count already."""
+_BOOST_AMONG_HAN = 3.0
+"""Weight of a word or number in a Chinese query. Each Han character is part of three terms or more
+(itself, its pairs, its word); without this they would drown the one term of a name or number."""
 _LONGEST_TERM = 64
 """Characters; a longer run is data (base64, a hash chain), which nobody types into a search."""
 
@@ -75,7 +78,7 @@ def terms(text: str) -> list[str]:
     """
     found: list[str] = []
     for token in _TOKEN.findall(normalised(text)):
-        if not _WITHOUT_SPACES.match(token):
+        if _is_spaced(token):
             found += _word_terms(token)
         elif _HAN_RUN.match(token):
             found += _han_terms(token)
@@ -92,7 +95,7 @@ def phrases(words: Sequence[str]) -> list[str]:
     return [
         f"{first}_{second}"
         for first, second in pairwise(words)
-        if not (_WITHOUT_SPACES.match(first) or _WITHOUT_SPACES.match(second))
+        if _is_spaced(first) and _is_spaced(second)
     ]
 
 
@@ -101,10 +104,18 @@ def query_terms(query: str) -> list[WeightedTerm]:
     left out, unless there are no others."""
     words = terms(query)
     telling = [word for word in words if not _is_stop(word)]
-    body = [WeightedTerm("body", word, 1.0) for word in dict.fromkeys(telling or words)]
+    chinese = any(map(_HAN_RUN.match, words))
+    body = [
+        WeightedTerm("body", word, _BOOST_AMONG_HAN if chinese and _is_spaced(word) else 1.0)
+        for word in dict.fromkeys(telling or words)
+    ]
     pairs = [two for two in pairwise(words) if not all(map(_is_stop, two))]
     found = dict.fromkeys(phrase for two in pairs for phrase in phrases(two))
     return body + [WeightedTerm("phrases", phrase, _PHRASE_BOOST) for phrase in found]
+
+
+def _is_spaced(term: str) -> bool:
+    return not _WITHOUT_SPACES.match(term)
 
 
 def _is_stop(term: str) -> bool:

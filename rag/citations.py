@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from indexes.types import SearchResult
-from indexes.words import terms
-from rag.matching import find_verbatim, numbers, overlap, sentences
+from rag.matching import content_words, find_verbatim, held, numbers, sentences
 from rag.types import Citation, Support
 
 Check = Callable[[int, str], bool]
@@ -30,37 +29,38 @@ class Claim:
 
 
 def claims(answer: str, passages: int) -> list[Claim]:
-    """The sentences of an answer. A mark belongs to the sentence before it; marks beyond the
-    number of ``passages`` are dropped."""
-    found: list[Claim] = []
-    for line in (_LIST_ITEM.sub("", line) for line in answer.splitlines()):
-        for start, end in _sentences_with_marks(line):
-            piece = line[start:end]
-            text = _MARK.sub("", piece).strip()
-            marks = _marks(piece, passages)
-            if any(char.isalnum() for char in text):
-                found.append(Claim(text, marks))
-            elif found and marks:
-                found[-1] = replace(found[-1], marks=tuple(dict.fromkeys(found[-1].marks + marks)))
+    """The sentences of an answer. A mark belongs to the sentence it stands in or follows; marks
+    beyond the number of ``passages`` are dropped."""
+    return [
+        claim
+        for line in answer.splitlines()
+        for claim in _line_claims(_LIST_ITEM.sub("", line), passages)
+    ]
+
+
+def _line_claims(line: str, passages: int) -> list[Claim]:
+    plain, marks = _without_marks(line)
+    found = []
+    for start, end in sentences(plain):
+        named = [
+            n for at, numbers in marks if start < at <= end for n in numbers if 0 < n <= passages
+        ]
+        text = plain[start:end].strip()
+        if any(char.isalnum() for char in text):
+            found.append(Claim(text, tuple(dict.fromkeys(named))))
     return found
 
 
-def _marks(text: str, passages: int) -> tuple[int, ...]:
-    named = (int(n) for m in _MARK.finditer(text) for n in _NUMBER.findall(m.group(1)))
-    return tuple(dict.fromkeys(n for n in named if 1 <= n <= passages))
-
-
-def _sentences_with_marks(line: str) -> list[tuple[int, int]]:
-    """Sentence spans, each stretched over the marks that follow its full stop."""
-    spans: list[tuple[int, int]] = []
-    for start, end in sentences(line):
-        begin = max(start, spans[-1][1]) if spans else start
-        stop = max(end, begin)
-        while mark := _MARK.match(line, stop):
-            stop = mark.end()
-        if stop > begin:
-            spans.append((begin, stop))
-    return spans
+def _without_marks(line: str) -> tuple[str, list[tuple[int, list[int]]]]:
+    """The text alone, and each mark's numbers with the offset in that text after which it stood."""
+    plain = ""
+    marks = []
+    last = 0
+    for match in _MARK.finditer(line):
+        plain += line[last : match.start()]
+        marks.append((len(plain.rstrip()), [int(n) for n in _NUMBER.findall(match.group(1))]))
+        last = match.end()
+    return plain + line[last:], marks
 
 
 def cite(
@@ -85,8 +85,9 @@ def _cite_claim(
 
 def _nearest(claim: str, contexts: Sequence[SearchResult]) -> tuple[int, ...]:
     """The passage that a claim without a mark most likely comes from, if any is near."""
+    words = content_words(claim)
     scored = [
-        (find_verbatim(claim, c.text) is not None, overlap(claim, c.text), -number)
+        (find_verbatim(claim, c.text) is not None, held(words, c.text), -number)
         for number, c in enumerate(contexts, 1)
     ]
     best = max(scored, default=(False, 0.0, 0))
@@ -120,19 +121,15 @@ def _plausible(claim: str, question: str, passage: str) -> bool:
     to a name from its memory."""
     if not numbers(claim) <= numbers(passage):
         return False
-    return _share_of_new_words(claim, question, passage) >= _NEW_WORDS
-
-
-def _share_of_new_words(claim: str, question: str, passage: str) -> float:
-    asked = set(terms(question))
-    new = [term for term in dict.fromkeys(terms(claim)) if term not in asked]
-    known = set(terms(passage))
-    return sum(term in known for term in new) / len(new) if new else 1.0
+    asked = set(content_words(question))
+    new = [word for word in content_words(claim) if word not in asked]
+    return held(new, passage) >= _NEW_WORDS
 
 
 def _best_sentence(claim: str, text: str) -> tuple[int, int]:
-    spans = sentences(text) or [(0, len(text))]
-    return max(spans, key=lambda span: (overlap(claim, text[span[0] : span[1]]), -span[0]))
+    words = content_words(claim)
+    spans = sentences(text)
+    return max(spans, key=lambda span: (held(words, text[span[0] : span[1]]), -span[0]))
 
 
 def _whole_sentences(text: str, span: tuple[int, int]) -> tuple[int, int]:

@@ -1,14 +1,30 @@
 """Where a claim stands in a text, whatever its case, width, spacing and punctuation."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import rjieba
 
 from indexes.splitting.outline import SENTENCE
 from indexes.splitting.sentences import prose_cuts
 from indexes.words import normalised, terms
 
 _HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
+_RUN = re.compile(rf"{_HAN.pattern}+|[^\W_]+")
 _NUMBER = re.compile(r"\d+(?:[.:/]\d+)*")
+_FUNCTION_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "a an the and or but of to in on at by for from with as is are was were be been being it "
+        "its this that these those he she they them his her their there which who whom whose what "
+        "when where how why do does did has have had not no also than then so such can could will "
+        "would may might should must about into over under after before because if while both each "
+        "因为 所以 但是 而且 并且 以及 或者 如果 由于 因此 是因为 这个 那个 这些 那些 它们 他们 "
+        "她们 我们 你们 可以 能够 没有 不是 就是 还是 已经 之一 其中 进行 一个 一种 以下 根据 资料 "
+        "通过 对于 关于 使得 所述 属于",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +46,7 @@ def fold(text: str) -> Folded:
     for at, char in enumerate(text):
         for piece in normalised(char).casefold():
             if piece.isalnum() or _kept(piece, text, at):
-                if gap and out and not (_HAN.match(out[-1]) or _HAN.match(piece)):
+                if gap and out and not (_HAN.match(out[-1]) or _HAN.match(piece) or piece in "%‰°"):
                     out.append(" ")
                     origin.append(at)
                 gap = False
@@ -87,10 +103,31 @@ def numbers(text: str) -> set[str]:
     return set(_NUMBER.findall(fold(text).text))
 
 
-def overlap(claim: str, text: str) -> float:
-    """The share of the claim's distinct search terms that occur in ``text``, 0..1."""
-    wanted = set(terms(claim))
-    return len(wanted & set(terms(text))) / len(wanted) if wanted else 0.0
+def content_words(text: str) -> list[str]:
+    """The distinct words of ``text`` that carry meaning, folded: words of letters and numbers
+    but for common function words, and Chinese words of two characters and more."""
+    words: dict[str, None] = {}
+    for run in _RUN.findall(fold(text).text):
+        pieces = rjieba.cut(run) if _HAN.match(run) else [run]
+        words.update(dict.fromkeys(p for p in pieces if p not in _FUNCTION_WORDS and _heavy(p)))
+    return list(words)
+
+
+def _heavy(word: str) -> bool:
+    return len(word) > 1 or not _HAN.match(word)
+
+
+def held(words: Iterable[str], text: str) -> float:
+    """The share of ``words`` (from `content_words`) that occur in ``text``, 0..1: English words in
+    any inflection, Chinese ones anywhere. No words: 1."""
+    asked = list(words)
+    folded = fold(text).text
+    known = set(terms(text))
+    found = sum(
+        word in folded if _HAN.match(word) else bool(known.intersection(terms(word)))
+        for word in asked
+    )
+    return found / len(asked) if asked else 1.0
 
 
 def sentences(text: str) -> list[tuple[int, int]]:

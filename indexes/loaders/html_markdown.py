@@ -44,7 +44,9 @@ def parse_html(markup: str) -> Element:
 
     # Bytes, because lxml refuses a str that has an encoding declaration.
     parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
-    root = html.document_fromstring(markup.encode("utf-8", errors="replace"), parser=parser)
+    root: Element = html.document_fromstring(
+        markup.encode("utf-8", errors="replace"), parser=parser
+    )
     for element in [e for e in root.iter() if e is not root and _is_hidden(e)]:
         if element.getparent() is not None:
             element.drop_tree()

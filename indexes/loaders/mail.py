@@ -7,7 +7,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage, MIMEPart
 from email.utils import parsedate_to_datetime
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from indexes.decoding import decode
 from indexes.loaders.draft import Draft, clean
@@ -102,7 +102,7 @@ def read_msg(data: bytes) -> Draft:
     return _mail(headers, body, names, "msg")
 
 
-def _property(ole: OleFileIO, folder: str, number: str) -> str:
+def _property(ole: OleFileIO[Any], folder: str, number: str) -> str:
     """A text property; the last four digits of a stream's name give its type."""
     for kind in ("001F", "001E", "0102"):
         path = f"{folder}__substg1.0_{number}{kind}"
@@ -115,7 +115,7 @@ def _property(ole: OleFileIO, folder: str, number: str) -> str:
     return ""
 
 
-def _sent(ole: OleFileIO) -> str:
+def _sent(ole: OleFileIO[Any]) -> str:
     """The time of sending: 100 ns since 1601, as Windows counts."""
     if not ole.exists("__properties_version1.0"):
         return ""

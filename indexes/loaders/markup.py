@@ -10,7 +10,6 @@ from indexes.loaders.draft import Draft
 from indexes.loaders.html_markdown import markdown_of
 from indexes.loaders.web import declared_charset
 
-_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _TAG = re.compile(r"<[^>]*>")
 # FictionBook's elements that mean the same as HTML's.
 _FB2 = {"section": "div", "poem": "div", "stanza": "div", "v": "p", "subtitle": "h4", "epigraph":
@@ -28,8 +27,8 @@ def parse_xml(text: str) -> Element:
     from defusedxml.ElementTree import fromstring
 
     try:
-        # As a str, whatever encoding its declaration claims: it has been decoded already.
-        root: Element = fromstring(_DECLARATION.sub("", text.lstrip("\ufeff")))
+        # As a str: it has been decoded already, whatever encoding its declaration claims.
+        root: Element = fromstring(text.lstrip("\ufeff \t\r\n"))
     except DefusedXmlException as error:
         raise LoadError(t("The file defines XML entities. It was not opened.")) from error
     return root

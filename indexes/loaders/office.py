@@ -1,11 +1,9 @@
 """Word documents and Excel workbooks (Office Open XML)."""
 
-from __future__ import annotations
-
 import datetime
 import zipfile
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 from xml.etree.ElementTree import Element, ParseError
 
 from indexes.loaders.draft import Draft
@@ -14,9 +12,6 @@ from indexes.loaders.markup import local, parse_xml
 from indexes.loaders.tables import render
 from indexes.loaders.text import markdown_title
 from indexes.loaders.zips import open_zip, refuse_entities
-
-if TYPE_CHECKING:
-    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 _CORE = {"title": "title", "creator": "author", "modified": "date", "subject": "subject",
          "keywords": "keywords"}  # fmt: skip
@@ -121,8 +116,8 @@ def read_xlsx(data: bytes) -> Draft:
     )
 
 
-def _sheet(sheet: ReadOnlyWorksheet) -> tuple[str, bool]:
-    """The sheet's Markdown, and whether it has any rows."""
+def _sheet(sheet: Any) -> tuple[str, bool]:
+    """A ReadOnlyWorksheet's Markdown, and whether it has any rows."""
     sheet.reset_dimensions()  # some programs store a wrong size, and rows would be cut off
     rows: list[list[str]] = []
     blank = 0

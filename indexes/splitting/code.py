@@ -29,7 +29,8 @@ _GRAMMARS = {
 LANGUAGES = frozenset(_GRAMMARS)
 
 _DEEPEST = 12
-_COST_PER_DEPTH = 0.1
+_COST_PER_DEPTH = 0.05
+_STATEMENT_COST = 0.45
 _INSIDE_COST = 1.4  # a line at which nothing begins: a closing brace, a string's second line
 _WITHOUT_BLANK_LINE = 0.05
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
@@ -39,8 +40,8 @@ _WRAPPERS = {"decorated_definition", "export_statement", "template_declaration"}
 def code_outline(text: str, language: str) -> Outline | None:
     """Cuts and scopes (classes, functions) of source code; None for an unknown ``language``.
 
-    A line may be cut off more cheaply the nearer to the root of the syntax tree its first node is.
-    A comment stays with what follows it.
+    A cut before a line is the cheaper, the nearer to the root of the syntax tree its first node
+    is. A comment stays with what follows it, the head of a definition with its first line.
     """
     if language not in _GRAMMARS:
         return None
@@ -48,20 +49,27 @@ def code_outline(text: str, language: str) -> Outline | None:
     lines = [match.start() for match in _LINE.finditer(text)] or [0]
     depths: dict[int, int] = {}
     comments: set[int] = set()
+    attached: set[int] = set()
     definitions: list[tuple[int, int, str]] = []
-    for node, depth in _walk(tree.root_node):
+    for node, depth, opens_body in _walk(tree.root_node):
         row = node.start_point.row
-        opens_line = row not in depths
-        depths.setdefault(row, depth)
-        if "comment" in node.type and opens_line:
-            comments.update(range(row, node.end_point.row + 1))
-        elif name := _definition_name(node):
+        if row not in depths and _opens_line(text, lines[row], node.start_point.column):
+            depths[row] = depth
+            if opens_body or row - 1 in comments:
+                attached.add(row)
+            if "comment" in node.type:
+                comments.update(range(row, node.end_point.row + 1))
+        if name := _definition_name(node):
             definitions.append((_outer(node).start_point.row, node.end_point.row, name))
     blank = {row for row, start in enumerate(lines) if _is_blank(text, lines, row, start)}
-    attached = {row for row in depths if row - 1 in comments}
-    cuts = [Cut(start, _cost(row, depths, attached, blank)) for row, start in enumerate(lines)]
+    heads = {_first_row(first, comments) for first, _, _ in definitions}
+    costs = {row: _cost(depth, row in heads) for row, depth in depths.items()}
+    cuts = []
+    for row, start in enumerate(lines):
+        cost = _INSIDE_COST if row in attached else costs.get(row, _INSIDE_COST)
+        cuts.append(Cut(start, cost if row - 1 in blank else cost + _WITHOUT_BLANK_LINE))
     scopes = [
-        Scope(lines[_first_row(first, attached)], _line_end(text, lines, last), name)
+        Scope(lines[_first_row(first, comments)], _line_end(text, lines, last), name)
         for first, last, name in definitions
     ]
     return Outline(cuts, scopes)
@@ -75,15 +83,32 @@ def _parser(language: str) -> "Parser":
     return Parser(Language(getattr(importlib.import_module(module), function)()))
 
 
-def _walk(root: "Node") -> Iterator[tuple["Node", int]]:
-    """Named nodes above ``_DEEPEST``, parents first, in the order of the text."""
-    stack = [(child, 0) for child in reversed(root.named_children)]
+def _walk(root: "Node") -> Iterator[tuple["Node", int, bool]]:
+    """Named nodes above ``_DEEPEST`` in the order of the text, with depth, and whether the node is
+    the first in the body of its parent. A body is no node of its own here."""
+    stack = [(child, 0, False) for child in reversed(root.named_children)]
     while stack:
-        node, depth = stack.pop()
-        yield node, depth
+        node, depth, opens_body = stack.pop()
+        yield node, depth, opens_body
         # What lies within one line cannot move a cut.
         if depth < _DEEPEST and node.start_point.row < node.end_point.row:
-            stack.extend((child, depth + 1) for child in reversed(node.named_children))
+            stack.extend(
+                (child, depth + 1, first) for child, first in reversed(list(_children(node)))
+            )
+
+
+def _children(node: "Node") -> Iterator[tuple["Node", bool]]:
+    body = node.child_by_field_name("body")
+    for child in node.named_children:
+        if child == body:
+            yield from ((inner, at == 0) for at, inner in enumerate(child.named_children))
+        else:
+            yield child, False
+
+
+def _opens_line(text: str, line_start: int, column: int) -> bool:
+    """Whether only white space precedes; a column counts bytes, as white space mostly does."""
+    return not text[line_start : line_start + column].strip()
 
 
 def _definition_name(node: "Node") -> str:
@@ -114,14 +139,13 @@ def _line_end(text: str, lines: list[int], row: int) -> int:
     return lines[row + 1] if row + 1 < len(lines) else len(text)
 
 
-def _first_row(row: int, attached: set[int]) -> int:
-    while row in attached:
+def _first_row(row: int, comments: set[int]) -> int:
+    while row - 1 in comments:
         row -= 1
     return row
 
 
-def _cost(row: int, depths: dict[int, int], attached: set[int], blank: set[int]) -> float:
-    if row not in depths or row in attached:
-        return _INSIDE_COST
-    cost = _COST_PER_DEPTH * depths[row]
-    return cost if row - 1 in blank else cost + _WITHOUT_BLANK_LINE
+def _cost(depth: int, is_definition: bool) -> float:
+    """Between definitions, and at the outermost level, a cut is good; inside a function less so."""
+    between = 0.0 if is_definition or depth == 0 else _STATEMENT_COST
+    return between + _COST_PER_DEPTH * depth

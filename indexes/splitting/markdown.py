@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from indexes.splitting.outline import ITEM, PARAGRAPH, Cut, Outline, Scope, Section
+from indexes.splitting.outline import ITEM, LINE, PARAGRAPH, Cut, Outline, Scope, Section
 from indexes.splitting.sentences import prose_cuts
 
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_LINES = re.compile(r"[^\n]*\n|[^\n]+")
 _BLANK_LINES = re.compile(r"(?:[ \t]*+\n)*+")
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(?:[^\n]+\n)+?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
@@ -40,14 +40,8 @@ class _Scan:
 
     def close(self, end: int) -> None:
         if self.block is not None:
-            self.cuts.extend(prose_cuts(self.text, self.block, end, self._first_cost()))
+            self.cuts.extend(_block_cuts(self.text, self.block, end))
             self.block = None
-
-    def _first_cost(self) -> float:
-        """A list item or quotation right below another line is no new paragraph."""
-        start = self.block or 0
-        below_blank = self.text[max(0, start - 2) : start] in ("", "\n", "\n\n")
-        return ITEM if not below_blank and _ITEM.match(self.text, start) else PARAGRAPH
 
     def add_heading(self, start: int, body: int, depth: int, title: str) -> None:
         self.cuts.append(Cut(start, PARAGRAPH))
@@ -73,7 +67,7 @@ def markdown_outline(text: str) -> Outline:
 
 
 def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    return (match.span() for match in _LINE.finditer(text, start, end))
+    return (match.span() for match in _LINES.finditer(text, start, end))
 
 
 def _scan_line(scan: _Scan, start: int, end: int) -> None:
@@ -99,6 +93,19 @@ def _scan_line(scan: _Scan, start: int, end: int) -> None:
     elif scan.block is None or _ITEM.match(line):
         scan.close(start)
         scan.block = start
+
+
+def _block_cuts(text: str, start: int, end: int) -> list[Cut]:
+    """Cuts of a paragraph, of a list item (hardly inside it), or of a table row (none inside)."""
+    item = _ITEM.match(text, start)
+    if item is None:
+        return prose_cuts(text, start, end)
+    below_blank = text[max(0, start - 2) : start] in ("", "\n", "\n\n")
+    first = Cut(start, PARAGRAPH if below_blank else ITEM)
+    if item[0].endswith("|"):
+        return [first]
+    inside = prose_cuts(text, start, end)[1:]
+    return [first, *(Cut(cut.start, max(cut.cost, LINE)) for cut in inside)]
 
 
 def _may_be_title(scan: _Scan, end: int) -> bool:

@@ -11,7 +11,7 @@ Span = tuple[int, int]
 # Leaves of a chunk are at most about this many, which bounds the work of ``pack``: fewer where
 # the cuts between them are poor, more where they are good ones.
 _LEAVES_PER_CHUNK = 32
-_SHORT_PARAGRAPHS_PER_CHUNK = 128
+_SHORT_PARAGRAPHS_PER_CHUNK = 64
 # Words are joined into runs of an eighth of a chunk: where prose offers no better cut, a finer
 # choice is worth nothing.
 _RUNS_PER_CHUNK = 8
@@ -121,7 +121,7 @@ def _longest_prefix(text: str, start: int, end: int, sizes: Sizes, limit: int) -
 
 
 def _coalesced(leaves: list[Leaf], limit: int, cost: float = PARAGRAPH) -> list[Leaf]:
-    """Neighbours joined where they stay within ``limit`` tokens and a cut costs ``cost`` or more."""
+    """Neighbours joined where they stay within ``limit`` and a cut costs ``cost`` or more."""
     joined: list[Leaf] = []
     for leaf in leaves:
         last = joined[-1] if joined else None

@@ -34,9 +34,9 @@ _WORD_START = re.compile(rf"(?<=\s)(?=\S)|(?<=[{_CJK}])(?=\S)|(?=[{_CJK}])(?<=\S
 _FINER = ((_LINE_END, LINE), (_CLAUSE_END, CLAUSE), (_WORD_START, WORD))
 
 
-def prose_cuts(text: str, start: int, end: int, first_cost: float = PARAGRAPH) -> list[Cut]:
+def prose_cuts(text: str, start: int, end: int) -> list[Cut]:
     """Cuts at the paragraphs and sentences of ``text[start:end]``, the first at ``start``."""
-    cuts = [Cut(start, first_cost)]
+    cuts = [Cut(start, PARAGRAPH)]
     for paragraph_start, paragraph_end in _paragraphs(text, start, end):
         if paragraph_start > start:
             cuts.append(Cut(paragraph_start, PARAGRAPH))

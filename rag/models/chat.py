@@ -120,7 +120,7 @@ def _models(url: str, api_key: str | None, timeout: float) -> list[dict[str, Any
     try:
         data = json.loads(body)["data"]
         entries = [entry for entry in data if isinstance(entry["id"], str)]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _not_protocol(url) from error
     if not entries:
         raise EndpointError(
@@ -137,7 +137,7 @@ def _props(url: str, api_key: str | None, timeout: float) -> int | None:
         root = url.rstrip("/").removesuffix("/v1")
         status, body = _fetch(f"{root}/props", url, api_key, timeout)
         tokens = json.loads(body)["default_generation_settings"]["n_ctx"] if status == 200 else None
-    except (EndpointError, ValueError, KeyError, TypeError):
+    except (EndpointError, ValueError, KeyError, TypeError, RecursionError):
         return None  # another server than llama.cpp: the question has no answer there
     return tokens if isinstance(tokens, int) else None
 
@@ -223,10 +223,11 @@ def _client_error(error: BaseException, url: str) -> EndpointError:
     """The same for the exceptions of OpenAI's client and of LangChain."""
     import openai
 
+    codes = f"{error.code} {error.type}" if isinstance(error, openai.APIError) else ""
+    if _OVERFLOW.search(f"{error} {codes}"):
+        return _too_long(url)
     if isinstance(error, openai.APIStatusError):
         return _status_error(error.status_code, url, error.message)
-    if _OVERFLOW.search(str(error)):
-        return _too_long(url)
     if isinstance(error, openai.APITimeoutError):
         return _timeout_error(url)
     if isinstance(error, openai.APIConnectionError):
@@ -267,12 +268,10 @@ def _connection_error(error: BaseException, url: str) -> EndpointError:
 
 
 def _status_error(status: int, url: str, message: str) -> EndpointError:
-    if _OVERFLOW.search(message):
-        return _too_long(url)
     if status in (401, 403):
         return EndpointError(
             t(
-                "The model server at {url} refuses the key. Set the right WAGGLE_CHAT_KEY.",
+                "The model server at {url} refuses the key. Set the right WAGGLE_CHAT_API_KEY.",
                 url=_shown(url),
             )
         )

@@ -17,8 +17,10 @@ from rag.models.chat import as_endpoint_error
 
 CONNECT_SECONDS = 5.0
 
-# LangChain meets a body that is not the protocol's with the last three.
-_FAILURES = (openai.OpenAIError, httpx.HTTPError, OSError, ValueError, KeyError, TypeError)
+_NOT_PROTOCOL = (ValueError, LookupError, TypeError, AttributeError)
+"""How LangChain meets an answer that is JSON and yet not the protocol's."""
+
+_FAILURES = (openai.OpenAIError, httpx.HTTPError, OSError, *_NOT_PROTOCOL)
 
 
 class EndpointChat(ChatOpenAI):
@@ -66,6 +68,8 @@ class EndpointChat(ChatOpenAI):
         generation_info: dict[str, Any] | None = None,
     ) -> ChatResult:
         result = super()._create_chat_result(response, generation_info)
+        if not result.generations:
+            raise ValueError("no choices")
         raw = response if isinstance(response, dict) else response.model_dump(warnings=False)
         for generation, choice in zip(result.generations, raw["choices"], strict=True):
             _keep_reasoning(generation.message.additional_kwargs, choice["message"])
@@ -99,7 +103,12 @@ class EndpointChat(ChatOpenAI):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         with self._own_errors():
-            yield from super()._stream(messages, stop, run_manager, **kwargs)
+            empty = True
+            for chunk in super()._stream(messages, stop, run_manager, **kwargs):
+                empty = False
+                yield chunk
+            if empty:
+                raise ValueError("an empty stream")
 
     async def _astream(
         self,
@@ -109,8 +118,12 @@ class EndpointChat(ChatOpenAI):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         with self._own_errors():
+            empty = True
             async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
+                empty = False
                 yield chunk
+            if empty:
+                raise ValueError("an empty stream")
 
     @contextmanager
     def _own_errors(self) -> Iterator[None]:

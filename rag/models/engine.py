@@ -34,6 +34,8 @@ from rag.models.engine_state import (
     read_state,
 )
 
+__all__ = ["Endpoint", "EngineStatus", "engine_status", "ensure_engine", "stop_engine"]
+
 Waiting = Callable[[float], None]
 """Called a few times a second while the model loads, with the seconds since the call began."""
 

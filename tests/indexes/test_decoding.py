@@ -61,6 +61,7 @@ def test_utf16_without_a_mark_is_recognised_by_its_nul_bytes(encoding: str, text
         (RUSSIAN, "cp866"),
         (FRENCH, "cp1252"),
         ("中文网站", "gb18030"),
+        ("鱼鳍鳞片", "gb18030"),  # no common character, no other reading either
         ("臺灣新聞", "big5"),
     ],
 )
@@ -77,6 +78,8 @@ def test_undeclared_encodings_are_told_apart(text: str, encoding: str) -> None:
         (SIMPLIFIED, "gbk", "iso-8859-1"),
         (SIMPLIFIED, "gbk", "utf-8"),
         (FRENCH, "cp1252", "windows-1252"),
+        ("Привет", "koi8_r", "KOI8-R"),  # two bytes make an ideograph each: only the name decides
+        ("Příliš kůň", "iso8859_2", "iso-8859-2"),
         (RUSSIAN, "cp1251", "no-such-charset"),
         (ENGLISH, "ascii", "rot13"),  # a codec of Python's that is no charset
     ],

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import tantivy
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tantivy import Occur, Query
 
@@ -74,6 +74,7 @@ scores = st.none() | st.floats(0, 200)
 unit = st.floats(0, 1)
 
 
+@example([Candidate(0, None, None), Candidate(1, None, 1.0)], Blend(1.0, 0.0), 5e-324)
 @given(
     st.lists(st.builds(Candidate, st.integers(), cosines, scores), unique_by=lambda c: c.id),
     st.builds(Blend, unit, unit),
@@ -107,6 +108,16 @@ def test_the_dense_leg_weighs_by_what_the_model_knows() -> None:
     assert [english.weight, english.floor] == pytest.approx([0.3, 0.05])
     assert [chinese.weight, chinese.floor] == pytest.approx([0.02, 0.5])
     assert choose_blend("故宫在哪里？", MULTILINGUAL).weight == pytest.approx(0.3)
+
+
+def test_a_model_of_chinese_leads_only_in_chinese() -> None:
+    known: dict[Script, Knowledge] = {"latin": Knowledge(0.2, 0.7), "han": Knowledge(1.0, 0.6)}
+    assert choose_blend("故宫在哪里？", known).weight == pytest.approx(0.3)
+    assert choose_blend("palace", known).weight == pytest.approx(0.02)
+
+
+def test_words_of_an_unmeasured_script_lower_the_trust() -> None:
+    assert choose_blend("Who wrote Война и мир?", ENGLISH_MODEL).weight < 0.2
 
 
 def test_a_mixed_query_weighs_between() -> None:
@@ -148,8 +159,8 @@ def test_no_passage_scores_above_the_best_that_the_index_reports() -> None:
         return float(searcher.search(query, 1).hits[0][0])
 
     def best(*words: str) -> float:
-        frequencies = [searcher.doc_freq("body", word) for word in words]
-        return best_lexical(frequencies, searcher.num_docs)
+        looked_up = [(searcher.doc_freq("body", word), 1.0) for word in words]
+        return best_lexical(looked_up, searcher.num_docs)
 
     assert 0.4 * best("apple") < score("apple") <= best("apple")
     assert score("apple", "fig") <= best("apple", "fig")
@@ -158,10 +169,12 @@ def test_no_passage_scores_above_the_best_that_the_index_reports() -> None:
 
 
 def test_a_term_in_no_passage_counts_as_the_rarest() -> None:
-    assert best_lexical([0], 10) == pytest.approx(2.2 * math.log(1 + 10.5 / 0.5))
-    assert best_lexical([0], 10) > best_lexical([1], 10) > best_lexical([10], 10) > 0
+    absent, once, everywhere = (best_lexical([(n, 1.0)], 10) for n in (0, 1, 10))
+    assert absent == pytest.approx(2.2 * math.log(1 + 10.5 / 0.5))
+    assert absent > once > everywhere > 0
+    assert best_lexical([(1, 3.0)], 10) == pytest.approx(3 * once)
     assert best_lexical([], 10) == 0
 
 
 def test_terms_of_removed_passages_do_not_make_the_best_negative() -> None:
-    assert best_lexical([3], 0) > 0
+    assert best_lexical([(3, 1.0)], 0) > 0

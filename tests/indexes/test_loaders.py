@@ -197,6 +197,15 @@ def test_html_drops_link_lists_and_keeps_odd_paragraphs() -> None:
     assert "Other page 3" not in found
 
 
+def test_headings_and_code_stay_even_where_the_main_content_lacks_them() -> None:
+    prose = "<p>Bees fly out in the morning, and most of them come back.</p>" * 9
+    links = "".join(f'<a href="https://example.org/{n}">More of that {n}</a> ' for n in range(9))
+    page = f"<html><body><div>{prose}</div><div><h2>Zoology</h2><p>{links}</p></div></body></html>"
+    found = read("a.html", page).text
+    assert "## Zoology" in found
+    assert "More of that" not in found
+
+
 def test_a_page_of_a_few_words_is_kept_whole() -> None:
     assert read("a.html", "<html><body><div>Open 9-17</div></body></html>").text == "Open 9-17"
 
@@ -350,6 +359,10 @@ def test_rejoining_changes_only_white_space_and_hyphens(page: str) -> None:
         return "".join(text.split()).replace("-", "")
 
     assert essence(rejoin(page)) == essence(page)
+
+
+def test_a_hyphen_of_the_layout_goes() -> None:
+    assert rejoin("an exam\ufffe\nple") == "an example"
 
 
 def test_lines_of_a_paragraph_are_joined_and_others_left() -> None:

@@ -69,6 +69,7 @@ def test_an_identifier_is_kept_whole_and_in_parts() -> None:
     assert terms("getHTTPHeader") == ["gethttphead", "get", "http", "header"]
     assert terms("B2B") == ["b2b"]
     assert terms("10th") == ["10th"]
+    assert terms("Frank’s") == ["frank"]
     assert terms("1,234,567.5") == ["1234567.5"]
     assert terms("red,green") == ["red", "green"]
 
@@ -100,6 +101,12 @@ def test_a_query_leaves_out_empty_words_and_looks_for_phrases() -> None:
     ]
     assert "是" not in [t.text for t in query_terms("首都是什么")]
     assert "首都" in [t.text for t in query_terms("首都是什么")]
+
+
+def test_a_name_among_han_characters_outweighs_each_of_their_terms() -> None:
+    boosts = {t.text: t.boost for t in query_terms("城巴11线的BCPL")}
+    assert boosts["11"] == boosts["bcpl"] == 3 * boosts["城巴"]
+    assert {t.boost for t in query_terms("bus 11") if t.field == "body"} == {1.0}
 
 
 @pytest.mark.parametrize("query", ["The Who", "to be or not to be", "什么"])

