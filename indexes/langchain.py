@@ -1,5 +1,6 @@
 """LangChain's faces of a collection: a retriever and a vector store."""
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
@@ -111,9 +112,10 @@ class CollectionVectorStore(VectorStore):
         *,
         ids: list[str] | None = None,
         name: str | None = None,
+        home: str | os.PathLike[str] | None = None,
         **_: Any,
     ) -> Self:
         """A store over the collection ``name`` to which the texts are added."""
-        store = cls(Collection.open(name, embedder=embedding))
+        store = cls(Collection.open(name, home=home, embedder=embedding))
         store.add_texts(texts, metadatas, ids=ids)
         return store

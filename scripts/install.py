@@ -4,6 +4,7 @@
 
     python scripts/install.py .venv          the application
     python scripts/install.py .venv --dev    and what its tests and checks need
+    python scripts/install.py .venv --wheel dist/waggledance-0.1.0-py3-none-any.whl
 
 On Linux the exact versions of ``requirements*.lock`` are taken, each checked against its hash;
 elsewhere the ranges of ``pyproject.toml``. PyTorch comes first and by itself: the public package
@@ -32,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--dev", action="store_true")
+    parser.add_argument("--wheel", type=Path, help="install this instead of the checkout")
     arguments = parser.parse_args()
     pip = Pip(arguments.folder)
     lock = ROOT / ("requirements-dev.lock" if arguments.dev else "requirements.lock")
@@ -41,8 +43,9 @@ def main() -> None:
     if platform.system() == "Linux":
         pip.install("--no-deps", "--require-hashes", "-r", str(lock))
     step(3, "Waggle itself")
+    what = [str(arguments.wheel)] if arguments.wheel else ["-e", str(ROOT)]
     extra = ["--no-deps", "--no-build-isolation"] if platform.system() == "Linux" else []
-    pip.install(*extra, "-e", str(ROOT))
+    pip.install(*extra, *what)
 
 
 def step(number: int, what: str) -> None:

@@ -1,0 +1,56 @@
+"""The house keeps its shape: one direction of imports, heavy ones only where they are needed."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("indexes", "rag", "agents", "cli")
+HEAVY = {"torch", "sentence_transformers", "transformers", "openvino", "faiss", "markitdown",
+         "trafilatura", "pandas", "langchain_openai", "openai", "xllamacpp"}  # fmt: skip
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for room in ROOMS[:-1]:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            yield room, path
+    yield "cli", ROOT / "cli.py"
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+@pytest.mark.parametrize(("room", "path"), list(modules()), ids=lambda v: str(v)[-40:])
+def test_imports_go_one_way(room: str, path: Path) -> None:
+    above = ROOMS[ROOMS.index(room) + 1 :]
+    tree = ast.parse(path.read_text("utf-8"))
+    wrong = [name for name in imported(tree) if name.split(".")[0] in above]
+    assert not wrong
+
+
+def test_importing_the_rooms_is_free() -> None:
+    code = (
+        "import sys, indexes, rag, agents, cli, indexes.collection, rag.answering\n"
+        f"print(sorted({HEAVY!r} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("room", "path"), list(modules()), ids=lambda v: str(v)[-40:])
+def test_functions_fit_on_a_screen(room: str, path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = [f.name for f in functions if (f.end_lineno or 0) - f.lineno > 60]
+    assert not long
