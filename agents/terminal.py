@@ -1,164 +1,45 @@
 """The terminal as a door: results for people on stdout, or one JSON object; the rest on stderr."""
 
-import json
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agents.screen import Screen, clean, one_line
+from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t
-from indexes.types import Document, IndexReport, RemoveReport, SearchResult
-from rag.types import Answer, Citation, Event, Retrieved, Token
+from indexes.types import Document, IndexReport, RemoveReport, SearchResponse, SearchResult, Status
+from rag.types import Answer, Citation, Event, Finished, Retrieved, Token
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-    from rich.console import Console
+    from agents.shapes import CheckShape, ModelShape, ModelStatusShape
 
-    from agents.shapes import CheckShape, ModelShape
-    from indexes.pipeline import Progress as IndexProgress
-    from indexes.pipeline import Report
-
-_INVISIBLE = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
 _SUPPORT_STYLE = {"verbatim": "green", "entailed": "cyan", "unsupported": "yellow"}
 _PREVIEW = 300
 
 
-class Terminal:
-    """Where a command writes. ``as_json`` keeps stdout for one JSON object; ``quiet`` drops notices
-    and progress."""
+class Terminal(Screen):
+    """What a command shows. Each method writes one result, as JSON where that is asked for."""
 
-    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
-        self.as_json = as_json
-        self.quiet = quiet
-        self._err: Console | None = None
-        self._out: Console | None = None
-
-    # -- plain output ------------------------------------------------------------------------
-
-    def json(self, shape: "BaseModel") -> None:
-        """Write one JSON object."""
-        self.write(shape.model_dump_json() + "\n")
-
-    def write(self, text: str) -> None:
-        """Write text to stdout as it is."""
-        sys.stdout.write(text)
-        sys.stdout.flush()
-
-    def error(self, message: str, kind: str) -> None:
-        """A failure: one sentence on stderr, and with JSON an object that says the same."""
-        if self.as_json:
-            self.write(json.dumps({"error": message, "kind": kind}, ensure_ascii=False) + "\n")
-        self._stderr().print(message, style="bold red", markup=False, highlight=False)
-
-    def notice(self, message: str) -> None:
-        """A remark on stderr."""
-        if not self.quiet:
-            self._stderr().print(message, style="dim", markup=False, highlight=False)
-
-    def line(self, text: str = "", style: str = "") -> None:
-        """A line for people on stdout; control characters in ``text`` are not passed on."""
-        self._stdout().print(clean(text), style=style, markup=False, highlight=False)
-
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table for people on stdout."""
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*(_plain(cell) for cell in row))
-        self._stdout().print(table)
-
-    # -- progress ----------------------------------------------------------------------------
-
-    @contextmanager
-    def indexing(self) -> "Iterator[Report]":
-        """A bar over the files of an indexing run, with rate and time left."""
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=self._stderr(),
-            transient=True,
-            disable=self.quiet,
-        )
-        with bar:
-            task = bar.add_task(t("Indexing"), total=None, rate="")
-            started = time.monotonic()
-
-            def report(progress: "IndexProgress") -> None:
-                seconds = max(time.monotonic() - started, 1e-3)
-                rate = t("{rate} passages/s", rate=f"{progress.chunks / seconds:.0f}")
-                name = _plain(Path(progress.source).name)
-                bar.update(
-                    task,
-                    completed=progress.items,
-                    total=progress.total,
-                    rate=rate,
-                    description=name[:40],
-                )
-
-            yield report
-
-    @contextmanager
-    def transferring(self, title: str) -> Iterator[Callable[[int, int], None]]:
-        """A bar over the bytes of a transfer, with rate and time left."""
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-
-        bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=self._stderr(),
-            transient=True,
-            disable=self.quiet,
-        )
-        with bar:
-            task = bar.add_task(title, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-
-    @contextmanager
-    def waiting(self, title: str) -> Iterator[Callable[[float], None]]:
-        """A spinner that shows the seconds passed."""
-        if self.quiet or not self._stderr().is_terminal:
-            yield lambda _: None
-            return
-        with self._stderr().status(title) as status:
-            yield lambda seconds: status.update(f"{title} {seconds:.0f} s")
-
-    # -- results -----------------------------------------------------------------------------
-
-    def results(self, results: Sequence[SearchResult]) -> None:
+    def results(self, response: SearchResponse) -> None:
         """Passages, best first."""
-        for result in results:
+        if self.as_json:
+            from agents.shapes import SearchShape
+
+            self.json(SearchShape.of(response))
+            return
+        for result in response.results:
             self.line(f"{result.rank}. {place(result)}  {result.score:.3f}", "bold")
             self.line(_preview(result.text))
             self.line()
 
     def index_report(self, report: IndexReport) -> None:
         """What an indexing run did, and each file that failed with its reason."""
+        if self.as_json:
+            from agents.shapes import IndexShape
+
+            self.json(IndexShape.of(report))
+            return
         self.line(
             t(
                 "{added} added, {updated} updated, {unchanged} unchanged, {removed} removed; "
@@ -176,6 +57,11 @@ class Terminal:
 
     def remove_report(self, report: RemoveReport) -> None:
         """The receipt of a removal."""
+        if self.as_json:
+            from agents.shapes import RemoveShape
+
+            self.json(RemoveShape.of(report))
+            return
         for source in report.removed:
             self.line(f"− {short(source)}")
         self.line(
@@ -189,8 +75,14 @@ class Terminal:
             )
         )
 
-    def documents(self, documents: Sequence[tuple[Document, int]]) -> None:
-        """The documents of a collection."""
+    def documents(self, collection: str, documents: Sequence[tuple[Document, int]]) -> None:
+        """The documents of a collection, each with its number of passages."""
+        if self.as_json:
+            from agents.shapes import DocumentShape, ListShape
+
+            shapes = tuple(DocumentShape.of(document, chunks) for document, chunks in documents)
+            self.json(ListShape(collection=collection, documents=shapes))
+            return
         columns = (t("Document"), t("Title"), t("Format"), t("Language"), t("Size"), t("Passages"))
         rows = [
             (short(d.source), d.title, d.format, d.lang, bytes_text(d.size), str(chunks))
@@ -200,6 +92,11 @@ class Terminal:
 
     def models(self, models: "Sequence[ModelShape]") -> None:
         """The models of the catalogue."""
+        if self.as_json:
+            from agents.shapes import ModelsShape
+
+            self.json(ModelsShape(models=tuple(models)))
+            return
         columns = (t("Model"), t("Kind"), t("Size"), t("Licence"), t("Languages"), t("Here"))
         rows = [
             (m.name, t(m.kind), bytes_text(m.size), m.licence, ", ".join(m.languages),
@@ -208,8 +105,14 @@ class Terminal:
         ]  # fmt: skip
         self.table(columns, rows)
 
-    def facts(self, shape: "BaseModel") -> None:
-        """Names and values, one a line."""
+    def status(self, status: Status, collections: Sequence[str]) -> None:
+        """The facts about a collection, one a line."""
+        from agents.shapes import StatusShape
+
+        shape = StatusShape.of(status, tuple(collections))
+        if self.as_json:
+            self.json(shape)
+            return
         rows = []
         for name, value in shape.model_dump().items():
             shown = value
@@ -222,8 +125,13 @@ class Terminal:
             rows.append((t(name), str(shown)))
         self.table(("", ""), rows)
 
-    def checks(self, checks: "Sequence[CheckShape]") -> None:
+    def checks(self, checks: "Sequence[CheckShape]", *, ok: bool) -> None:
         """What the doctor found."""
+        if self.as_json:
+            from agents.shapes import DoctorShape
+
+            self.json(DoctorShape(ok=ok, checks=tuple(checks)))
+            return
         marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
         for check in checks:
             mark, style = marks[check.state]
@@ -231,29 +139,65 @@ class Terminal:
             if check.fix:
                 self.line(f"  → {check.fix}")
 
-    def text(self, text: str) -> None:
-        """A document's text, to the character; on a terminal, made safe and ended by a newline."""
-        if sys.stdout.isatty():
+    def text(self, document: Document, start: int, end: int) -> None:
+        """A span of a document's text, to the character; on a terminal, made safe and ended by a
+        newline."""
+        text = document.text[start:end]
+        if self.as_json:
+            from agents.shapes import ShowShape
+
+            self.json(
+                ShowShape(
+                    source=document.source, title=document.title, start=start, end=end, text=text
+                )
+            )
+        elif sys.stdout.isatty():
             self.write(clean(text).rstrip("\n") + "\n")
         else:
             self.write(text)
 
-    def stream_answer(self, events: Iterable[Event]) -> Answer:
-        """Show the passages at once, then the answer as it comes, then its sources."""
+    def pulled(self, name: str, path: Path, sha256: str) -> None:
+        """A model that has been fetched."""
+        if self.as_json:
+            from agents.shapes import PulledShape
+
+            self.json(PulledShape(name=name, path=str(path), sha256=sha256))
+            return
+        self.line(t("{name} is here and checked: {path}", name=name, path=path))
+
+    def model_status(self, status: "ModelStatusShape") -> None:
+        """What would answer a question now."""
+        if self.as_json:
+            self.json(status)
+        else:
+            self.line(status.detail)
+
+    # -- answers -----------------------------------------------------------------------------
+
+    def answer(self, events: Iterable[Event]) -> Answer:
+        """Show the passages at once, then the answer as it comes, then its sources; as JSON, all
+        at the end."""
         streamed = ""
         for event in events:
+            if isinstance(event, Finished):
+                self.final(event.answer, streamed)
+                return event.answer
+            if self.as_json:
+                continue
             if isinstance(event, Retrieved):
                 self.sources_found(event.contexts)
             elif isinstance(event, Token):
                 streamed += event.text
                 self.token(event.text)
-            else:
-                self.final(event.answer, streamed)
-                return event.answer
         raise AssertionError("a stream ends with Finished")
 
     def final(self, answer: Answer, streamed: str) -> None:
         """What follows the streamed text: the sources, or that there is no answer."""
+        if self.as_json:
+            from agents.shapes import AnswerShape
+
+            self.json(AnswerShape.of(answer))
+            return
         if streamed:
             self.line()
         if answer.status == "no_model":
@@ -302,23 +246,12 @@ class Terminal:
         return self._out
 
 
-def clean(text: str) -> str:
-    """``text`` without control characters, which a terminal would obey."""
-    return text.translate(_INVISIBLE)
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(clean(text).replace("\n", " "))
-
-
 def place(result: SearchResult) -> str:
     """Where a passage stands: file, page, headings."""
     parts = [short(result.source)]
     if result.page is not None:
         parts.append(t("p. {page}", page=result.page))
-    return " › ".join([" ".join(parts), *result.heading]).replace("\n", " ")
+    return one_line(" › ".join([" ".join(parts), *result.heading]))
 
 
 def span(citation: Citation) -> str:
@@ -336,7 +269,7 @@ def short(source: str) -> str:
 
 
 def _preview(text: str) -> str:
-    line = " ".join(text.split())
+    line = one_line(text)
     return line if len(line) <= _PREVIEW else line[: _PREVIEW - 1] + "…"
 
 

@@ -15,6 +15,7 @@
     └── ModelError                 a model cannot be used
         ├── ModelFileError         the weights are missing, incomplete or not the ones named
         └── EndpointError          a model server does not answer, or answers badly
+            └── ContextOverflowError   the prompt is longer than the model can take in
 
 A message is one or two sentences in the user's language: the first tells what happened, the
 second what to do. Mistakes of our own code are not in this tree; they surface as they are.
@@ -75,3 +76,7 @@ class ModelFileError(ModelError):
 
 class EndpointError(ModelError):
     """A model server does not answer, or answers something that is not its protocol."""
+
+
+class ContextOverflowError(EndpointError):
+    """Prompt and room for the answer exceed what the model can take in."""

@@ -158,9 +158,13 @@ class _Run:
         return check
 
     def finish(self, status: AnswerStatus, citations: tuple[Citation, ...] = ()) -> Answer:
+        from rag.citations import with_marks
         from rag.prompts import ANSWER, unknown
 
-        text = {"answered": self._draft.strip(), "unanswerable": unknown(self.question)}
+        text = {
+            "answered": with_marks(self._draft.strip(), citations),
+            "unanswerable": unknown(self.question),
+        }
         self._timings["total"] = self._elapsed()
         return Answer(
             self.question, text.get(status, ""), status, citations, self.contexts,

@@ -74,6 +74,17 @@ def cite(
     )
 
 
+def with_marks(answer: str, citations: Sequence[Citation]) -> str:
+    """The answer with a mark after each sentence that has a supported citation but no mark."""
+    text = answer
+    for citation in citations:
+        at = text.find(citation.claim)
+        end = at + len(citation.claim)
+        if at >= 0 and citation.support != "unsupported" and not _MARK.match(text, end):
+            text = f"{text[:end]} [{citation.number}]{text[end:]}"
+    return text
+
+
 def _cite_claim(
     question: str, claim: Claim, contexts: Sequence[SearchResult], check: Check
 ) -> list[Citation]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import urlsplit, urlunsplit
 
-from indexes.errors import EndpointError
+from indexes.errors import ContextOverflowError, EndpointError
 from indexes.i18n import t
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ _OVERFLOW = re.compile(
     r"|exceed the configured limit",
     re.IGNORECASE,
 )
-
-
-class ContextOverflowError(EndpointError):
-    """The prompt and the room for the answer exceed what the model can take in."""
 
 
 def chat_model(

@@ -1,5 +1,5 @@
 from indexes.types import SearchResult
-from rag.citations import Claim, cite, claims
+from rag.citations import Claim, cite, claims, with_marks
 
 DANCE = (
     "The dance has a meaning. Karl von Frisch decoded it in 1944. "
@@ -82,3 +82,12 @@ def test_each_named_passage_is_checked_by_itself() -> None:
     first, second = cite("What do bees see?", answer, CONTEXTS, never)
     assert (first.number, first.support) == (1, "verbatim")
     assert (second.number, second.support) == (2, "unsupported")
+
+
+def test_a_sentence_without_a_mark_gets_the_one_that_was_found() -> None:
+    answer = "He shared the Nobel Prize in 1973. Submarines rust. Bees see ultraviolet light. [1]"
+    marked = with_marks(answer, cite("Prize?", answer, CONTEXTS, never))
+    assert marked == (
+        "He shared the Nobel Prize in 1973. [1] Submarines rust. Bees see ultraviolet light. [1]"
+    )
+    assert with_marks("120元", cite("多少钱？", "120元", CONTEXTS, never)) == "120元 [2]"

@@ -15,9 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from indexes.errors import EndpointError, ModelError
+from indexes.errors import ContextOverflowError, EndpointError, ModelError
 from rag.models.chat import (
-    ContextOverflowError,
     as_endpoint_error,
     chat_model,
     context_window,

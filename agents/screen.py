@@ -1,0 +1,171 @@
+"""Where a command writes: text and tables on stdout, notices, errors and progress on stderr."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from indexes.i18n import t
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from indexes.pipeline import Progress as IndexProgress
+    from indexes.pipeline import Report
+
+# Control characters, which a terminal obeys; bidirectional overrides, zero-width and tag
+# characters, with which a text looks like another one.
+_INVISIBLE = dict.fromkeys(
+    (
+        *range(9), *range(11, 32), *range(127, 160), 0x200B, *range(0x202A, 0x202F),
+        *range(0x2060, 0x2065), *range(0x2066, 0x206A), 0xFEFF, *range(0xE0000, 0xE0080),
+    )
+)  # fmt: skip
+
+
+def clean(text: str) -> str:
+    """``text`` without the characters that a terminal would obey or not show."""
+    return text.translate(_INVISIBLE)
+
+
+def one_line(text: str) -> str:
+    """``text`` made safe, on one line."""
+    return clean(" ".join(text.split()))
+
+
+class Screen:
+    """Standard output and error. ``as_json`` keeps stdout for one JSON object; ``quiet`` drops
+    notices and progress."""
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self._err: Console | None = None
+        self._out: Console | None = None
+
+    def json(self, shape: "BaseModel") -> None:
+        """Write one JSON object."""
+        self.write(shape.model_dump_json() + "\n")
+
+    def write(self, text: str) -> None:
+        """Write text to stdout as it is."""
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _reader_gone()
+
+    def error(self, message: str, kind: str) -> None:
+        """A failure: one sentence on stderr, and with JSON an object that says the same."""
+        if self.as_json:
+            self.write(json.dumps({"error": message, "kind": kind}, ensure_ascii=False) + "\n")
+        self._stderr().print(clean(message), style="bold red", markup=False, highlight=False)
+
+    def notice(self, message: str) -> None:
+        """A remark on stderr."""
+        if not self.quiet:
+            self._stderr().print(clean(message), style="dim", markup=False, highlight=False)
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """A line for people on stdout."""
+        self._stdout().print(clean(text), style=style, markup=False, highlight=False)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table for people on stdout."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(one_line(cell)) for cell in row))
+        self._stdout().print(table)
+
+    # -- progress ----------------------------------------------------------------------------
+
+    @contextmanager
+    def indexing(self) -> "Iterator[Report]":
+        """A bar over the files of an indexing run, with rate and time left."""
+        from rich.progress import MofNCompleteColumn, TextColumn
+
+        with self._bar(MofNCompleteColumn(), TextColumn("{task.fields[rate]}")) as bar:
+            task = bar.add_task(t("Indexing"), total=None, rate="")
+            started = time.monotonic()
+
+            def report(progress: "IndexProgress") -> None:
+                seconds = max(time.monotonic() - started, 1e-3)
+                bar.update(
+                    task,
+                    completed=progress.items,
+                    total=progress.total,
+                    rate=t("{rate} passages/s", rate=f"{progress.chunks / seconds:.0f}"),
+                    description=one_line(Path(progress.source).name)[:40],
+                )
+
+            yield report
+
+    @contextmanager
+    def transferring(self, title: str) -> Iterator[Callable[[int, int], None]]:
+        """A bar over the bytes of a transfer, with rate and time left."""
+        from rich.progress import DownloadColumn, TransferSpeedColumn
+
+        with self._bar(DownloadColumn(), TransferSpeedColumn()) as bar:
+            task = bar.add_task(title, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    @contextmanager
+    def waiting(self, title: str) -> Iterator[Callable[[float], None]]:
+        """A spinner that shows the seconds passed."""
+        if self.quiet or not self._stderr().is_terminal:
+            yield lambda _: None
+            return
+        with self._stderr().status(title) as status:
+            yield lambda seconds: status.update(f"{title} {seconds:.0f} s")
+
+    def _bar(self, *columns: object) -> "Progress":
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        return Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            *columns,  # type: ignore[arg-type]
+            TimeRemainingColumn(),
+            console=self._stderr(),
+            transient=True,
+            disable=self.quiet or not self._stderr().is_terminal,
+        )
+
+    def _stderr(self) -> "Console":
+        if self._err is None:
+            self._err = _console(stderr=True)
+        return self._err
+
+    def _stdout(self) -> "Console":
+        if self._out is None:
+            self._out = _console(stderr=False)
+        return self._out
+
+
+def _reader_gone() -> NoReturn:
+    """Whoever reads our output has seen enough, as ``head`` does: end, and flush into nothing."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    raise SystemExit(0)
+
+
+def _console(*, stderr: bool) -> "Console":
+    from rich.console import Console
+
+    class PipeConsole(Console):
+        def on_broken_pipe(self) -> None:
+            _reader_gone()
+
+    return PipeConsole(stderr=stderr, soft_wrap=True)
