@@ -1,6 +1,10 @@
 """What the tests share: the real embedding model, exported once, and collections to use it in."""
 
+import json
+import re
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -53,3 +57,54 @@ def home(tmp_path: Path, models_folder: Path) -> Path:
 def examples() -> Path:
     """The example documents of the project."""
     return Path(__file__).resolve().parent.parent / "examples"
+
+
+class _Extract(BaseHTTPRequestHandler):
+    """A chat server that answers with the first sentence of the first passage, and says yes."""
+
+    def do_GET(self) -> None:
+        self._send("application/json", json.dumps({"data": [{"id": "extract"}]}))
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        reply = _first_sentence(body["messages"][1]["content"])
+        if len(body["messages"]) > 2:
+            reply = "Yes"
+        if not body.get("stream"):
+            message = {"role": "assistant", "content": reply}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            self._send("application/json", json.dumps({"id": "1", "choices": [choice]}))
+            return
+        pieces = [
+            {"id": "1", "choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}}]}
+            for piece in reply.partition(" ")
+        ]
+        lines = [f"data: {json.dumps(piece)}\n\n" for piece in pieces]
+        self._send("text/event-stream", "".join([*lines, "data: [DONE]\n\n"]))
+
+    def _send(self, kind: str, text: str) -> None:
+        data = text.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _first_sentence(prompt: str) -> str:
+    passage = prompt.partition("\n[1] ")[2].partition("\n")[2]
+    return max(re.split(r"(?<=[.。])\s|\n", passage.partition("\n</")[0]), key=len) + " [1]"
+
+
+@pytest.fixture
+def chat_server() -> Iterator[str]:
+    """The address of an OpenAI-compatible server that quotes its first passage."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Extract) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+        thread.join()
