@@ -29,7 +29,7 @@ from indexes.pipeline import FileItem, Item, Report, TextItem, index_items
 from indexes.probes import measure_knowledge
 from indexes.retrieval import Legs, Mode, retrieve, to_results
 from indexes.settings import IndexSettings, load_settings
-from indexes.sources import Globs, absolute, scan
+from indexes.sources import Globs, named, scan
 from indexes.types import Document, IndexReport, RemoveReport, SearchResponse, Status
 from indexes.where import parse_where
 
@@ -247,6 +247,8 @@ class Collection:
         timings: dict[str, float] = {}
         with self._mutex, ThreadPoolExecutor(1) as helper, timed(timings, "total"):
             dense = mode != "lexical" and self._derived.dimension > 0
+            if dense:
+                self._check_embedder()
             vector = helper.submit(self._embed, query, timings) if dense else None
             self._catch_up()
             with self._database.transaction():
@@ -266,7 +268,6 @@ class Collection:
 
     def _embed(self, query: str, timings: dict[str, float]) -> list[float]:
         with timed(timings, "embed"):
-            self._check_embedder()
             return self.embedder.embed_query(query)
 
     def _catch_up(self) -> None:
@@ -329,15 +330,8 @@ class Collection:
 
     def _resolve(self, source: str) -> list[str]:
         """The sources that a name stands for: itself, a path, a folder, the end of a path."""
-        known = self._database.sources()
-        path = str(absolute(source)) if source else ""
-        for match in (
-            [s for s in known if s in (source, path)],
-            [s for s in known if path and s.startswith(path.rstrip("/") + "/")],
-            [s for s in known if source and s.endswith("/" + source.lstrip("/"))],
-        ):
-            if match:
-                return match
+        if found := named(source, self._database.sources()):
+            return found
         raise UnknownSourceError(
             t(
                 "The collection «{name}» holds no document «{source}». «waggle list» shows what it "

@@ -25,6 +25,7 @@ from indexes.types import Chunk, Document, StoredChunk
 FORMAT = 1
 _BATCH = 500
 
+_FACTS = "source, title, format, lang, size, modified_ns, sha256, added, metadata, page_starts"
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE documents (
@@ -38,6 +39,7 @@ CREATE TABLE documents (
     sha256 TEXT NOT NULL,
     added TEXT NOT NULL,
     metadata TEXT NOT NULL,
+    page_starts TEXT NOT NULL,
     text TEXT NOT NULL
 ) STRICT;
 CREATE TABLE chunks (
@@ -147,8 +149,7 @@ class Database:
         replaced = self.version(document.source) is not None
         self.delete(document.source)
         self._db.execute(
-            "INSERT INTO documents (source, title, format, lang, size, modified_ns, sha256, added,"
-            " metadata, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO documents ({_FACTS}, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 document.source,
                 document.title,
@@ -159,6 +160,7 @@ class Database:
                 document.sha256,
                 document.added,
                 _json(dict(document.metadata)),
+                _json(document.page_starts),
                 document.text,
             ),
         )
@@ -199,7 +201,7 @@ class Database:
     def documents(self) -> Iterator[tuple[Document, int]]:
         """Every document, without its text, and its number of chunks; ordered by source."""
         cursor = self._db.execute(
-            "SELECT source, title, format, lang, size, modified_ns, sha256, added, metadata, '',"
+            f"SELECT {_FACTS}, '',"
             " (SELECT count(*) FROM chunks WHERE document = documents.id)"
             " FROM documents ORDER BY source"
         )
@@ -207,11 +209,7 @@ class Database:
 
     def document(self, source: str) -> Document | None:
         """One document with its text."""
-        row = self._row(
-            "SELECT source, title, format, lang, size, modified_ns, sha256, added, metadata, text"
-            " FROM documents WHERE source = ?",
-            (source,),
-        )
+        row = self._row(f"SELECT {_FACTS}, text FROM documents WHERE source = ?", (source,))
         return _document(row) if row else None
 
     # -- chunks ------------------------------------------------------------------------------
@@ -227,8 +225,8 @@ class Database:
         """The chunks of these numbers that are alive, with their text and document."""
         wanted = json.dumps([int(number) for number in numbers])
         cursor = self._db.execute(
-            'SELECT chunks.id, start, "end", page, heading, source, title, format, lang, size,'
-            ' modified_ns, sha256, added, metadata, substr(text, start + 1, "end" - start)'
+            f'SELECT chunks.id, start, "end", page, heading, {_FACTS},'
+            ' substr(text, start + 1, "end" - start)'
             " FROM chunks JOIN documents ON document = documents.id"
             " WHERE chunks.id IN (SELECT value FROM json_each(?))",
             (wanted,),
@@ -315,7 +313,5 @@ def _json(value: object) -> str:
 
 
 def _document(row: Sequence[Any]) -> Document:
-    source, title, format_, lang, size, modified_ns, sha256, added, metadata, text = row
-    return Document(
-        source, title, format_, lang, size, modified_ns, sha256, added, json.loads(metadata), text
-    )
+    *plain, metadata, page_starts, text = row
+    return Document(*plain, json.loads(metadata), text, tuple(json.loads(page_starts)))

@@ -177,6 +177,7 @@ def _prepare(item: Item, version: Version, embedder: Embedder) -> _Prepared:
         added=datetime.now(UTC).isoformat(timespec="seconds"),
         metadata=extracted.metadata,
         text=extracted.text,
+        page_starts=extracted.page_starts,
     )
     return _Prepared(document, chunks)
 

@@ -110,6 +110,7 @@ def to_results(ranked: Sequence[Ranked], database: Database, k: int) -> tuple[Se
                 metadata={"format": document.format, "lang": document.lang, **document.metadata},
                 dense=dense,
                 lexical=lexical,
+                page_starts=document.page_starts,
             )
         )
     return tuple(results)

@@ -54,7 +54,7 @@ def scan(paths: Iterable[str | os.PathLike[str]], globs: Globs, skip: Path | Non
     Raises `SourceError` for a path that does not exist or cannot be read, and when nothing is
     found at all.
     """
-    roots = tuple(dict.fromkeys(absolute(path) for path in paths))
+    roots = tuple(dict.fromkeys(absolute(_local(path)) for path in paths))
     files: dict[Path, None] = {}
     for root in roots:
         mode = _mode(root)
@@ -65,6 +65,28 @@ def scan(paths: Iterable[str | os.PathLike[str]], globs: Globs, skip: Path | Non
         else:
             raise SourceError(t("{path} is neither a file nor a folder.", path=root))
     return Scan(roots, tuple(files))
+
+
+def _local(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    if isinstance(path, str) and path.startswith(("http://", "https://")):
+        raise SourceError(
+            t("{url} is on the web, and nothing is fetched. Save the page and index it.", url=path)
+        )
+    return path
+
+
+def named(source: str, known: Sequence[str]) -> list[str]:
+    """Which of the ``known`` sources a name stands for: itself, a path as it is typed here, a
+    folder, or the end of a path."""
+    path = str(absolute(source)) if source else ""
+    for match in (
+        [s for s in known if s in (source, path)],
+        [s for s in known if path and s.startswith(path.rstrip("/") + "/")],
+        [s for s in known if source and s.endswith("/" + source.lstrip("/"))],
+    ):
+        if match:
+            return match
+    return []
 
 
 def _mode(path: Path) -> int:

@@ -1,6 +1,5 @@
 """Cutting a document into the passages that are embedded and cited."""
 
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from indexes.splitting.markdown import markdown_outline
 from indexes.splitting.outline import Outline, Scope, Section
 from indexes.splitting.packing import Leaf, Span, divide, make_leaves, pack
 from indexes.splitting.sentences import prose_cuts
-from indexes.types import Chunk, Extracted
+from indexes.types import Chunk, Extracted, page_at
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -54,7 +53,7 @@ def split(
             text=text[start:end],
             start=start,
             end=end,
-            page=max(1, bisect_right(pages, start)) if pages else None,
+            page=page_at(pages, start),
             heading=heading,
         )
         for (start, end), heading in zip(within, headings, strict=True)

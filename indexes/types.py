@@ -1,7 +1,8 @@
 """The values that travel through the index. All offsets count characters (code points) of the
 extracted text, start inclusive, end exclusive."""
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -48,7 +49,8 @@ class Chunk:
 class Document:
     """A document as it is stored. ``source`` is its absolute path or address, ``size`` is in bytes
     of the original file, ``modified_ns`` in nanoseconds since 1970, ``added`` an ISO 8601 time in
-    UTC, ``lang`` an ISO 639-1 code or empty. ``text`` is empty in listings."""
+    UTC, ``lang`` an ISO 639-1 code or empty, ``page_starts`` as in `Extracted`. ``text`` is empty
+    in listings."""
 
     source: str
     title: str
@@ -60,6 +62,7 @@ class Document:
     added: str
     metadata: Metadata
     text: str
+    page_starts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ class SearchResult:
     ``score`` lies in 0..1 and compares passages of one search only. ``dense`` is the cosine of the
     embeddings and ``lexical`` the BM25 score, each ``None`` where that leg was not asked.
     ``chunk_id`` is derived from source, span and text: the same passage keeps it when the
-    collection is built again.
+    collection is built again. ``page`` is that of its first character; ``page_starts`` are those of
+    the whole document.
     """
 
     rank: int
@@ -94,6 +98,7 @@ class SearchResult:
     metadata: Metadata
     dense: float | None = None
     lexical: float | None = None
+    page_starts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +155,8 @@ class Status:
     dimension: int
     format_version: int
     waggle_version: str
+
+
+def page_at(page_starts: Sequence[int], offset: int) -> int | None:
+    """The page, counted from 1, on which the character at ``offset`` stands."""
+    return bisect_right(page_starts, offset) or None

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from indexes.types import SearchResult
+from indexes.types import SearchResult, page_at
 from rag.matching import content_words, find_verbatim, held, numbers, sentences
 from rag.types import Citation, Support
 
@@ -118,7 +118,7 @@ def _citation(
         claim=claim,
         source=context.source,
         title=context.title,
-        page=context.page,
+        page=page_at(context.page_starts, context.start + start),
         start=context.start + start,
         end=context.start + end,
         quote=context.text[start:end],

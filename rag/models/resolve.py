@@ -47,6 +47,7 @@ def resolve_chat(
         path,
         engine_dir(home),
         name=spec.name,
+        slots=1,
         threads=settings.threads,
         idle_seconds=settings.idle_seconds,
         progress=waiting,

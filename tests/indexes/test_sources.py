@@ -14,7 +14,10 @@ def make(root: Path, *names: str) -> None:
         path.write_text(name)
 
 
-def found(root: Path, globs: Globs = Globs(), skip: Path | None = None) -> set[str]:
+ALL = Globs()
+
+
+def found(root: Path, globs: Globs = ALL, skip: Path | None = None) -> set[str]:
     return {path.relative_to(root).as_posix() for path in scan([root], globs, skip).files}
 
 
@@ -82,3 +85,8 @@ def test_a_path_that_does_not_exist_is_named(tmp_path: Path, name: str) -> None:
         tmp_path = tmp_path / "gone"
     with pytest.raises(SourceError):
         scan([tmp_path / name], Globs())
+
+
+def test_a_web_address_is_not_taken_for_a_file() -> None:
+    with pytest.raises(SourceError, match="on the web"):
+        scan(["https://example.org/bees.html"], Globs())

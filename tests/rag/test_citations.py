@@ -9,7 +9,10 @@ HONEY = "洋槐蜜色浅。它果糖多，不易结晶。每瓶卖120元。"
 
 
 def passage(text: str, start: int = 100, source: str = "/notes/a.md") -> SearchResult:
-    return SearchResult(1, 0.5, "id", source, "A", 3, (), start, start + len(text), text, {})
+    return SearchResult(
+        1, 0.5, "id", source, "A", 1, (), start, start + len(text), text, {},
+        page_starts=(0, start + 40),
+    )  # fmt: skip
 
 
 CONTEXTS = (passage(DANCE), passage(HONEY, 7, "/notes/b.md"))
@@ -24,7 +27,9 @@ def always(number: int, claim: str) -> bool:
 
 
 def test_sentences_become_claims_with_their_marks() -> None:
-    text = "Bees dance [1][2]. They fly.[2] 蜜蜂跳舞。[1] 好【1，2】。\n- item one [9]\n2. two ［1］"
+    text = (
+        "Bees dance [1][2]. They fly.[2] 蜜蜂跳舞。[1] 好【1，2】。\n- item one [9]\n2. two ［1］"
+    )
     assert claims(text, 2) == [
         Claim("Bees dance.", (1, 2)),
         Claim("They fly.", (2,)),
@@ -41,6 +46,7 @@ def test_a_verbatim_claim_is_found_without_the_model() -> None:
     assert citation.support == "verbatim"
     assert citation.quote == "He shared the Nobel Prize in 1973."
     assert DANCE[citation.start - 100 : citation.end - 100] == citation.quote
+    assert citation.page == 2
 
 
 def test_a_short_answer_is_quoted_with_its_sentence() -> None:
