@@ -1,13 +1,14 @@
 """What can answer and embed here, in the shapes that the doors show."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from agents.shapes import ModelShape, ModelStatusShape
+from agents.shapes import ModelShape, ModelStatusShape, PulledShape
 from indexes.errors import EndpointError, ModelError
 from indexes.i18n import t
 from rag.models.catalogue import CATALOGUE, DEFAULT_CHAT_MODEL, find
 from rag.models.chat import context_window, list_models
-from rag.models.download import local_path
+from rag.models.download import import_file, local_path, pull
 from rag.models.resolve import engine_dir, models_dir
 from rag.settings import ChatSettings
 
@@ -25,6 +26,16 @@ def list_catalogue(home: Path) -> tuple[ModelShape, ...]:
             )
         )  # fmt: skip
     return tuple(shapes)
+
+
+def fetch(
+    home: Path, name: str | None, file: Path | None, progress: Callable[[int, int], None]
+) -> PulledShape:
+    """Put a model's weights, by default those of the chat model, where the engine finds them:
+    fetched, or copied from ``file``. Raises `ModelError`."""
+    spec, folder = find(name or DEFAULT_CHAT_MODEL), models_dir(home)
+    path = import_file(spec, file, folder, progress) if file else pull(spec, folder, progress)
+    return PulledShape(name=spec.name, path=str(path), sha256=spec.sha256)
 
 
 def chat_status(home: Path, chat: ChatSettings) -> ModelStatusShape:

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -27,6 +27,8 @@ _INVISIBLE = dict.fromkeys(
         *range(0x2060, 0x2065), *range(0x2066, 0x206A), 0xFEFF, *range(0xE0000, 0xE0080),
     )
 )  # fmt: skip
+
+_PIPE_COLUMNS = 10_000
 
 
 def clean(text: str) -> str:
@@ -51,7 +53,7 @@ class Screen:
 
     def json(self, shape: "BaseModel") -> None:
         """Write one JSON object."""
-        self.write(shape.model_dump_json() + "\n")
+        self.write(_json(shape.model_dump(mode="json")))
 
     def write(self, text: str) -> None:
         """Write text to stdout as it is."""
@@ -63,9 +65,10 @@ class Screen:
 
     def error(self, message: str, kind: str) -> None:
         """A failure: one sentence on stderr, and with JSON an object that says the same."""
-        if self.as_json:
-            self.write(json.dumps({"error": message, "kind": kind}, ensure_ascii=False) + "\n")
         self._stderr().print(clean(message), style="bold red", markup=False, highlight=False)
+        if self.as_json:
+            with suppress(OSError):  # where stdout itself is what failed, stderr has said so
+                self.write(_json({"error": message, "kind": kind}))
 
     def notice(self, message: str) -> None:
         """A remark on stderr."""
@@ -153,6 +156,11 @@ class Screen:
         return self._out
 
 
+def _json(value: object) -> str:
+    # Not pydantic's own writer: that refuses file names which are not valid Unicode.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
 def _reader_gone() -> NoReturn:
     """Whoever reads our output has seen enough, as ``head`` does: end, and flush into nothing."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -168,4 +176,8 @@ def _console(*, stderr: bool) -> "Console":
         def on_broken_pipe(self) -> None:
             _reader_gone()
 
-    return PipeConsole(stderr=stderr, soft_wrap=True)
+    # In a pipe a table is as wide as its cells, so that a line stays a line.
+    stream = sys.stderr if stderr else sys.stdout
+    return PipeConsole(
+        stderr=stderr, soft_wrap=True, width=None if stream.isatty() else _PIPE_COLUMNS
+    )

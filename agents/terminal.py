@@ -1,18 +1,18 @@
 """The terminal as a door: results for people on stdout, or one JSON object; the rest on stderr."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.screen import Screen, clean, one_line
-from indexes.errors import UsageError, WaggleError
+from indexes.errors import UsageError
 from indexes.i18n import t
 from indexes.types import Document, IndexReport, RemoveReport, SearchResponse, SearchResult, Status
 from rag.types import Answer, Citation, Event, Finished, Retrieved, Token
 
 if TYPE_CHECKING:
-    from agents.shapes import CheckShape, ModelShape, ModelStatusShape
+    from agents.shapes import CheckShape, ModelShape, ModelStatusShape, PulledShape
 
 _SUPPORT_STYLE = {"verbatim": "green", "entailed": "cyan", "unsupported": "yellow"}
 _PREVIEW = 300
@@ -139,9 +139,11 @@ class Terminal(Screen):
             if check.fix:
                 self.line(f"  → {check.fix}")
 
-    def text(self, document: Document, start: int, end: int) -> None:
-        """A span of a document's text, to the character; on a terminal, made safe and ended by a
-        newline."""
+    def text(self, document: Document, span: str | None) -> None:
+        """A document's text, or the span ``A:B`` of it, to the character; on a terminal, made safe
+        and ended by a newline."""
+        length = len(document.text)
+        start, end = (0, length) if span is None else parse_span(span, length)
         text = document.text[start:end]
         if self.as_json:
             from agents.shapes import ShowShape
@@ -156,14 +158,12 @@ class Terminal(Screen):
         else:
             self.write(text)
 
-    def pulled(self, name: str, path: Path, sha256: str) -> None:
+    def pulled(self, shape: "PulledShape") -> None:
         """A model that has been fetched."""
         if self.as_json:
-            from agents.shapes import PulledShape
-
-            self.json(PulledShape(name=name, path=str(path), sha256=sha256))
-            return
-        self.line(t("{name} is here and checked: {path}", name=name, path=path))
+            self.json(shape)
+        else:
+            self.line(t("{name} is here and checked: {path}", name=shape.name, path=shape.path))
 
     def model_status(self, status: "ModelStatusShape") -> None:
         """What would answer a question now."""
@@ -174,6 +174,20 @@ class Terminal(Screen):
 
     # -- answers -----------------------------------------------------------------------------
 
+    def questions(self, text: str, *, many: bool) -> Iterator[str]:
+        """``text`` itself; for «-» what stands on standard input: each line, or all of it as one.
+        Raises `UsageError` where that is not UTF-8."""
+        if text != "-":
+            yield text
+            return
+        try:
+            if many:
+                yield from (line for line in map(str.strip, sys.stdin) if line)
+            else:
+                yield sys.stdin.read().strip()
+        except UnicodeDecodeError:
+            raise UsageError(t("Standard input is not text in UTF-8.")) from None
+
     def answer(self, events: Iterable[Event]) -> Answer:
         """Show the passages at once, then the answer as it comes, then its sources; as JSON, all
         at the end."""
@@ -181,6 +195,13 @@ class Terminal(Screen):
         for event in events:
             if isinstance(event, Finished):
                 self.final(event.answer, streamed)
+                if event.answer.status == "no_model":
+                    self.notice(
+                        t(
+                            "There is no chat model here, so these are the best passages. Get one "
+                            "with: waggle models pull"
+                        )
+                    )
                 return event.answer
             if self.as_json:
                 continue
@@ -231,20 +252,6 @@ class Terminal(Screen):
                       _SUPPORT_STYLE[citation.support])  # fmt: skip
             self.line(f"    “{_preview(citation.quote)}”")
 
-    def _stderr(self) -> "Console":
-        if self._err is None:
-            from rich.console import Console
-
-            self._err = Console(stderr=True, soft_wrap=True)
-        return self._err
-
-    def _stdout(self) -> "Console":
-        if self._out is None:
-            from rich.console import Console
-
-            self._out = Console(soft_wrap=True)
-        return self._out
-
 
 def place(result: SearchResult) -> str:
     """Where a passage stands: file, page, headings."""
@@ -258,6 +265,24 @@ def span(citation: Citation) -> str:
     """The citation's source and span, as ``show SOURCE --span`` takes them."""
     page = f" {t('p. {page}', page=citation.page)}" if citation.page is not None else ""
     return f"{short(citation.source)}:{citation.start}:{citation.end}{page}"
+
+
+def parse_span(text: str, length: int) -> tuple[int, int]:
+    """``A:B`` within a document of ``length`` characters. Raises `UsageError` for anything else."""
+    start, colon, end = text.partition(":")
+    # The length is checked first: Python refuses to read numbers of thousands of digits.
+    short_enough = max(len(start), len(end)) <= len(str(length))
+    if colon and start.isdecimal() and end.isdecimal() and short_enough:
+        a, b = int(start), int(end)
+        if a <= b <= length:
+            return a, b
+    raise UsageError(
+        t(
+            "«{span}» is no span of this document: write A:B with 0 ≤ A ≤ B ≤ {length}.",
+            span=text,
+            length=length,
+        )
+    )
 
 
 def short(source: str) -> str:

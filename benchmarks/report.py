@@ -27,19 +27,23 @@ class Result:
 
 
 def scores(results: Sequence[Result], *, markdown: bool = False) -> str:
-    """One row per task and system. The share of questions with all their gold in the top ten is
-    R@10 where there is one gold paragraph."""
-    head = ["set", "questions", "ranking", *NAMES, "ms (median)"]
+    """One row per task and system. In Markdown, which is kept, without the time of a search: that
+    depends on what else the machine does."""
+    head = ["set", "questions", "ranking", *NAMES]
     rows = [
         [
             result.task,
             f"{len(result.values[ALL_GOLD]):,}",
             result.system,
             *(f"{result.mean(name):.4f}" for name in NAMES),
-            f"{np.median(result.seconds) * 1000:.1f}" if len(result.seconds) else "",
         ]
         for result in results
     ]
+    if not markdown:
+        head.append("ms (median)")
+        for row, result in zip(rows, results, strict=True):
+            milliseconds = _milliseconds(result.seconds)
+            row.append(f"{milliseconds['median']:.1f}" if milliseconds else "")
     return _table(head, rows, markdown)
 
 

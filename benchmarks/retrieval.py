@@ -54,10 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
         folder = data_folder()
-        results = list(_run(folder, options.sets, options.limit))
+        todo = [task for name in options.sets for task in tasks(folder, name, options.limit)]
     except MissingSetsError as error:
         print(error, file=sys.stderr)
         return 2
+    results = list(_run(todo))
     hybrid = [result for result in results if result.system == "hybrid"]
     print(scores(results, markdown=options.markdown))
     print("\n95 % intervals (bootstrap over the questions)\n")
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.limit:
         print("\nThe bars were not checked: they are about all questions, without --limit.")
         return 0
-    return 0 if _judge(hybrid) else 1
+    return 0 if judge(hybrid) else 1
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -87,16 +88,15 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _run(folder: Path, sets: Sequence[str], limit: int | None) -> Iterator[Result]:
+def _run(todo: Sequence[Task]) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as home:
         embedder = default_embedder(Path(home) / "models")
-        for name in sets:
-            for number, task in enumerate(tasks(folder, name, limit)):
+        for number, task in enumerate(todo):
+            with Collection.open(f"task-{number}", home=home, embedder=embedder) as collection:
                 _tell(f"{task.name}: {len(task.paragraphs)} paragraphs")
-                with Collection.open(f"{name}-{number}", home=home, embedder=embedder) as opened:
-                    fill(opened, task.paragraphs)
-                    _tell(f"{task.name}: {len(task.questions)} questions")
-                    yield from measure(opened, task)
+                fill(collection, task.paragraphs)
+                _tell(f"{task.name}: {len(task.questions)} questions")
+                yield from measure(collection, task)
 
 
 def fill(collection: Collection, paragraphs: Sequence[Paragraph]) -> None:
@@ -133,7 +133,7 @@ def _fused(found: Mapping[Mode, Sequence[SearchResult]]) -> list[str]:
     return distinct(sources[chunk] for chunk in order)
 
 
-def _judge(hybrid: Sequence[Result]) -> bool:
+def judge(hybrid: Sequence[Result]) -> bool:
     """Print which bars hold; tells whether all do."""
     print()
     reached = {result.task: result for result in hybrid}

@@ -246,6 +246,7 @@ class Collection:
         condition = parse_where(where) if where else None
         timings: dict[str, float] = {}
         with self._mutex, ThreadPoolExecutor(1) as helper, timed(timings, "total"):
+            k = max(1, min(k, self._database.last_chunk()))
             dense = mode != "lexical" and self._derived.dimension > 0
             if dense:
                 self._check_embedder()

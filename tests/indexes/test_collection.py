@@ -104,6 +104,21 @@ def test_a_broken_file_does_not_stop_the_others(collection: Collection, notes: P
     assert collection.add([notes]).unchanged == 2
 
 
+def test_a_name_that_is_no_utf8_is_one_failed_file(collection: Collection, notes: Path) -> None:
+    (notes / os.fsdecode(b"caf\xe9.md")).write_text("Coffee with honey.")
+    report = collection.add([notes])
+    assert report.added == 2
+    assert [reason for _, reason in report.failed] == [
+        "The file's name is not valid UTF-8. Rename it."
+    ]
+
+
+def test_more_results_than_there_are_is_no_error(collection: Collection, notes: Path) -> None:
+    collection.add([notes])
+    for mode in ("hybrid", "dense", "lexical"):
+        assert len(collection.search("waggle dance", 10**30, mode=mode).results) <= 2  # type: ignore[arg-type]
+
+
 def test_a_file_that_breaks_keeps_its_last_good_text(collection: Collection, notes: Path) -> None:
     collection.add([notes])
     (notes / "dance.md").write_bytes(b"")

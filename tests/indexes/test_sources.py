@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from indexes.errors import SourceError
+from indexes.errors import SourceError, UsageError
 from indexes.sources import Globs, scan
 
 
@@ -78,13 +78,16 @@ def test_a_file_named_twice_comes_once(tmp_path: Path) -> None:
     assert len(scan([tmp_path, tmp_path / "a.md", f"{tmp_path}/x/../a.md"], Globs()).files) == 1
 
 
-@pytest.mark.parametrize("name", ["nowhere", "a.md/inside", "nul\0byte", ""])
+@pytest.mark.parametrize("name", ["nowhere", "a.md/inside", "nul\0byte"])
 def test_a_path_that_does_not_exist_is_named(tmp_path: Path, name: str) -> None:
     make(tmp_path, "a.md")
-    if not name:
-        tmp_path = tmp_path / "gone"
     with pytest.raises(SourceError):
         scan([tmp_path / name], Globs())
+
+
+def test_an_empty_path_is_not_the_working_folder() -> None:
+    with pytest.raises(UsageError):
+        scan([""], Globs())
 
 
 def test_a_web_address_is_not_taken_for_a_file() -> None:
