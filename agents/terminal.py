@@ -1,5 +1,6 @@
 """The terminal as a door: results for people on stdout, or one JSON object; the rest on stderr."""
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _SUPPORT_STYLE = {"verbatim": "green", "entailed": "cyan", "unsupported": "yellow"}
 _PREVIEW = 300
+
+_MARK = re.compile(r"\[(\d+)\]")
 
 
 class Terminal(Screen):
@@ -231,6 +234,9 @@ class Terminal(Screen):
                 self.line(t("The documents do not support that."), "yellow")
                 self.line(answer.text, "yellow")
         else:
+            if set(_MARK.findall(streamed)) - set(_MARK.findall(answer.text)):
+                self.line()
+                self.line(t("With its citations corrected: {answer}", answer=answer.text))
             self.line()
             self.citations(answer)
 

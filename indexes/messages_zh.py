@@ -236,6 +236,7 @@ MESSAGES: dict[str, str] = {
     "format_version": "格式版本",
     "waggle_version": "Waggle 版本",
     "collections": "全部集合",
+    "With its citations corrected: {answer}": "更正引用后：{answer}",
     "A path is empty.": "路径为空。",
     "The file's name is not valid UTF-8. Rename it.": "文件名不是有效的 UTF-8。请重命名。",
     "Answers, cites and refuses in English and Chinese on a laptop without a GPU.": "无需 GPU，在笔记本上即可用中英文回答、引用和拒答。",

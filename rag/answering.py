@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from indexes.clock import timed
@@ -107,9 +108,13 @@ class _Run:
         self._started = time.perf_counter()
 
     def retrieve(self, k: int, where: str | None) -> tuple[SearchResult, ...]:
+        """The best passages; one that stands in several documents is taken once."""
         with timed(self._timings, "retrieve"):
-            found = self.rag.collection.search(self.question, k, where=where)
-        self.contexts, self._generation = found.results, found.generation
+            found = self.rag.collection.search(self.question, 2 * k, where=where)
+        distinct = {result.text: result for result in reversed(found.results)}
+        kept = sorted(distinct.values(), key=lambda result: result.rank)[:k]
+        self.contexts = tuple(replace(r, rank=rank) for rank, r in enumerate(kept, 1))
+        self._generation = found.generation
         return self.contexts
 
     def generate(self, chat: "BaseChatModel") -> Iterator[str]:

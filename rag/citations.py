@@ -12,9 +12,11 @@ Check = Callable[[int, str], bool]
 """Asks the chat model whether passage ``number`` states a claim."""
 
 _MARK = re.compile(r"\s*[\[［【]\s*(\d{1,3}(?:\s*[,，、;；]\s*\d{1,3})*)\s*[\]］】]")
+_MARKS = re.compile(rf"(?:{_MARK.pattern})*")
 _NUMBER = re.compile(r"\d{1,3}")
+_LEAD_IN = re.compile(r"^(?:根据|依据|按照)(?:以上|上述)?(?:资料|文档|段落)[\s和与及、,，]*(?=\S)")
 _LIST_ITEM = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)、])\s+")
-_NEW_WORDS = 0.6
+_NEW_WORDS = 0.3
 """The share of the words a claim adds to its question that must stand in the passage."""
 _CLOSE = 0.3
 """Below this overlap no passage is named for a claim without a mark."""
@@ -45,7 +47,7 @@ def _line_claims(line: str, passages: int) -> list[Claim]:
         named = [
             n for at, numbers in marks if start < at <= end for n in numbers if 0 < n <= passages
         ]
-        text = plain[start:end].strip()
+        text = _LEAD_IN.sub("", plain[start:end].strip())
         if any(char.isalnum() for char in text):
             found.append(Claim(text, tuple(dict.fromkeys(named))))
     return found
@@ -75,27 +77,40 @@ def cite(
 
 
 def with_marks(answer: str, citations: Sequence[Citation]) -> str:
-    """The answer with a mark after each sentence that has a supported citation but no mark."""
-    text = answer
+    """The answer with each sentence that is supported marked by the passages that support it; the
+    marks of the other sentences stay as the model set them."""
+    supported: dict[str, list[int]] = {}
     for citation in citations:
-        at = text.find(citation.claim)
-        end = at + len(citation.claim)
-        if at >= 0 and citation.support != "unsupported" and not _MARK.match(text, end):
-            text = f"{text[:end]} [{citation.number}]{text[end:]}"
+        if citation.support != "unsupported":
+            supported.setdefault(citation.claim, []).append(citation.number)
+    text = answer
+    for claim, passages in supported.items():
+        at = text.find(claim)
+        if at >= 0:
+            end = at + len(claim)
+            after = _MARKS.match(text, end)
+            rest = text[after.end() if after else end :]
+            text = text[:end] + "".join(f" [{number}]" for number in passages) + rest
     return text
 
 
 def _cite_claim(
     question: str, claim: Claim, contexts: Sequence[SearchResult], check: Check
 ) -> list[Citation]:
-    named = claim.marks or _nearest(claim.text, contexts)
-    return [
-        _citation(number, claim.text, contexts[number - 1], question, check) for number in named
-    ]
+    """Against the passages it names; where none of them supports it, against the nearest, which
+    then takes their place if it does."""
+    cited = [_citation(n, claim.text, contexts[n - 1], question, check) for n in claim.marks]
+    if any(citation.support != "unsupported" for citation in cited):
+        return cited
+    nearest = [n for n in _nearest(claim.text, contexts) if n not in claim.marks]
+    found = [_citation(n, claim.text, contexts[n - 1], question, check) for n in nearest]
+    if any(citation.support != "unsupported" for citation in found):
+        return found
+    return cited or found
 
 
 def _nearest(claim: str, contexts: Sequence[SearchResult]) -> tuple[int, ...]:
-    """The passage that a claim without a mark most likely comes from, if any is near."""
+    """The passage that a claim most likely comes from, if any is near."""
     words = content_words(claim)
     scored = [
         (find_verbatim(claim, c.text) is not None, held(words, c.text), -number)
@@ -127,14 +142,15 @@ def _citation(
 
 
 def _plausible(claim: str, question: str, passage: str) -> bool:
-    """Every number of the claim, and most words that it does not share with the question, must
-    stand in the passage. A small chat model asked alone says yes too easily: to a wrong year, or
-    to a name from its memory."""
+    """Every number of the claim, and most words that it adds to the question, must stand in the
+    passage; where it only repeats the question, all of them. A small chat model asked alone says
+    yes too easily: to a wrong year, or to a name from its memory."""
     if not numbers(claim) <= numbers(passage):
         return False
     asked = set(content_words(question))
-    new = [word for word in content_words(claim) if word not in asked]
-    return held(new, passage) >= _NEW_WORDS
+    words = content_words(claim)
+    new = [word for word in words if word not in asked]
+    return held(new, passage) >= _NEW_WORDS if new else held(words, passage) == 1
 
 
 def _best_sentence(claim: str, text: str) -> tuple[int, int]:

@@ -76,7 +76,8 @@ class Pip:
 
     def install(self, *arguments: str, total: int = 0) -> None:
         """Install, counting the packages as they come, or stop with the end of pip's output."""
-        command = [*self._command, "install", "--progress-bar", "off", *arguments]
+        command = [*self._command, "install", "--no-compile", "--progress-bar", "off"]
+        command += arguments
         last: collections.deque[str] = collections.deque(maxlen=20)
         counter = Counter(total)
         with subprocess.Popen(

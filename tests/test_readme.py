@@ -116,3 +116,17 @@ def test_the_settings_are_accepted(readme: str) -> None:
 def test_both_languages_show_the_same_commands() -> None:
     counts = [sum(1 for _ in BLOCK.finditer((ROOT / r).read_text("utf-8"))) for r in READMES]
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_output_shown_names_the_sources_that_are_found(readme: str, shell: Shell) -> None:
+    """The words of an answer are the model's; where it looked is ours."""
+    shell.run("waggle index examples")
+    (shown,) = blocks(readme, "text")
+    runs = shown.split("$ ")[1:]
+    assert len(runs) == 2
+    for run in runs:
+        command, _, output = run.partition("\n")
+        sources = output.partition("\n\n")[0]
+        assert sources.startswith("[1] examples/")
+        assert shell.run(command).stdout.startswith(f"{sources}\n\n")

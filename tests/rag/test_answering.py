@@ -126,6 +126,13 @@ def test_filters_and_k_reach_the_search(notes: Collection, scripted: Make) -> No
     assert [c.source for c in answer.contexts] == ["/notes/蜂蜜.md"]
 
 
+def test_the_same_passage_twice_is_read_once(notes: Collection, scripted: Make) -> None:
+    notes.add_texts([TEXTS["/notes/dance.md"]], None, ["/notes/copy.md"])
+    answer = RAG(notes, scripted(draft="I don't know.")).ask("Who decoded the waggle dance?", k=2)
+    assert len({c.text for c in answer.contexts}) == 2
+    assert [c.rank for c in answer.contexts] == [1, 2]
+
+
 def test_a_server_that_breaks_off_is_an_endpoint_error(notes: Collection, scripted: Make) -> None:
     chat = scripted(draft="Karl von", failure=ConnectionResetError("gone"))
     with pytest.raises(EndpointError):

@@ -77,6 +77,29 @@ def test_what_the_answer_adds_must_stand_in_the_passage() -> None:
     assert citation.support == "unsupported"
 
 
+def test_a_citation_of_the_wrong_passage_is_corrected() -> None:
+    answer = "Bees see ultraviolet light. [2] Each jar is 120元。[1]"
+    first, second = cite("What do bees see?", answer, CONTEXTS, lambda *_: False)
+    assert (first.number, first.support) == (1, "verbatim")
+    assert (second.number, second.support) == (1, "unsupported")
+    assert with_marks(answer, (first, second)) == (
+        "Bees see ultraviolet light. [1] Each jar is 120元。[1]"
+    )
+
+
+def test_repeating_the_question_supports_nothing() -> None:
+    (citation,) = cite("他的手机号码是多少？", "他的手机号码是 [2]。", CONTEXTS, never)
+    assert citation.support == "unsupported"
+    (citation,) = cite(
+        "Did Frisch decode the dance?", "Frisch decoded the dance. [1]", CONTEXTS, always
+    )
+    assert citation.support == "entailed"
+
+
+def test_a_lead_in_is_no_part_of_the_claim() -> None:
+    assert claims("根据资料 [1] 和 [2]，它不易结晶。", 2) == [Claim("它不易结晶。", (1, 2))]
+
+
 def test_a_claim_without_a_mark_is_given_its_nearest_passage() -> None:
     (citation,) = cite("它结晶吗？", "洋槐蜜不易结晶，因为果糖多。", CONTEXTS, always)
     assert (citation.number, citation.source, citation.support) == (2, "/notes/b.md", "entailed")
