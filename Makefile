@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -n 2 --dist loadfile
 DEMO := WAGGLE_HOME=$(CURDIR)/.waggle $(BIN)/waggle
 
 .PHONY: help install demo test test-all lint format lock bench-retrieval wheel clean
@@ -29,10 +30,10 @@ demo: $(VENV)/.installed ## get the chat model, index examples/, ask in English 
 	@echo; echo 'Ask your own:  WAGGLE_HOME=.waggle $(BIN)/waggle ask "…"'
 
 test: $(VENV)/.dev ## run the tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: $(VENV)/.dev ## run the tests, the slow ones too
-	$(BIN)/python -m pytest --slow
+	$(PYTEST) --slow
 
 lint: $(VENV)/.dev ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -26,6 +26,7 @@ FORMAT = 1
 _BATCH = 500
 
 _FACTS = "source, title, format, lang, size, modified_ns, sha256, added, metadata, page_starts"
+_FIELDS = (*_FACTS.split(", "), "text")
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE documents (
@@ -313,5 +314,7 @@ def _json(value: object) -> str:
 
 
 def _document(row: Sequence[Any]) -> Document:
-    *plain, metadata, page_starts, text = row
-    return Document(*plain, json.loads(metadata), text, tuple(json.loads(page_starts)))
+    facts: dict[str, Any] = dict(zip(_FIELDS, row, strict=True))
+    facts["metadata"] = json.loads(facts["metadata"])
+    facts["page_starts"] = tuple(json.loads(facts["page_starts"]))
+    return Document(**facts)

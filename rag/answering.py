@@ -37,11 +37,11 @@ class RAG:
     ) -> None:
         self.collection = collection
         self._chat: BaseChatModel | None = None
-        self._make_chat = lambda: _from_settings(collection)
+        self._make_chat: ChatFactory = lambda: _from_settings(collection)
         if chat is not None and hasattr(chat, "invoke"):
             self._chat = cast("BaseChatModel", chat)
         elif chat is not None:
-            self._make_chat = cast("ChatFactory", chat)
+            self._make_chat = chat
 
     def ask(self, question: str, *, k: int = DEFAULT_PASSAGES, where: str | None = None) -> Answer:
         """Answer ``question`` from the ``k`` best passages. Raises `UsageError` for an empty

@@ -79,13 +79,15 @@ def _limit_time(seconds: float) -> None:
 
 
 def _heavy(memory: int) -> bool:
-    """Whether this process has grown so much that the next file deserves a fresh one."""
+    """Whether this process has grown so much that the next file deserves a fresh one.
+
+    ``ru_maxrss`` would not tell: on Linux a child begins with its parent's.
+    """
     try:
-        import resource
-    except ImportError:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:
         return False
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit > memory // 2
+    return pages * os.sysconf("SC_PAGE_SIZE") > memory // 2
 
 
 def _answer(path: str, max_characters: int) -> dict[str, Any]:

@@ -74,6 +74,8 @@ def test_interrupting_loses_nothing(
     running = subprocess.Popen(
         [sys.executable, "-m", "cli", "index", str(folder)], env=environment(),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        # A run in the background of a shell ignores interrupts, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     lock = home / "collections" / "default" / "write.lock"
     time.sleep(3)

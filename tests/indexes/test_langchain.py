@@ -1,6 +1,7 @@
 """A collection as LangChain sees it."""
 
 from pathlib import Path
+from typing import cast
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.output_parsers import StrOutputParser
@@ -45,6 +46,6 @@ def test_as_a_vector_store(collection: Collection) -> None:
 
 def test_made_from_texts(collection: Collection, tmp_path: Path) -> None:
     store = CollectionVectorStore.from_texts(
-        TEXTS, collection.embedder, name="made", home=tmp_path / "home"
+        TEXTS, cast(Embeddings, collection.embedder), name="made", home=tmp_path / "home"
     )
     assert store.similarity_search("dance", k=1)[0].page_content == TEXTS[0]

@@ -60,7 +60,7 @@ def test_k_results_come_back_when_k_match(collection: Collection) -> None:
     metadata = [{"kept": number % 15 == 7} for number in range(300)]
     collection.add_texts(texts, metadata)
     for mode in ("hybrid", "dense", "lexical"):
-        found = collection.search("hive honey", 20, where="kept = true", mode=mode)  # type: ignore[arg-type]
+        found = collection.search("hive honey", 20, where="kept = true", mode=mode)
         assert len(found.results) == 20
         assert all(r.metadata["kept"] for r in found.results)
 

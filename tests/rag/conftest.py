@@ -35,12 +35,13 @@ class ScriptedChat(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         self.asked.append(messages)
         for at in range(0, len(self.draft), 7):
-            yield ChatGenerationChunk(message=AIMessageChunk(self.draft[at : at + 7]))
+            yield ChatGenerationChunk(message=AIMessageChunk(content=self.draft[at : at + 7]))
         if self.failure is not None:
             raise self.failure
         yield ChatGenerationChunk(
             message=AIMessageChunk(
-                "", usage_metadata={"input_tokens": 11, "output_tokens": 7, "total_tokens": 18}
+                content="",
+                usage_metadata={"input_tokens": 11, "output_tokens": 7, "total_tokens": 18},
             )
         )
 
