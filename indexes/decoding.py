@@ -93,6 +93,10 @@ _SURE = 0.55
 _POSSIBLE = 0.2
 _LOST = "\N{REPLACEMENT CHARACTER}"
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f]")
+_C1 = re.compile(r"[\x80-\x84\x86-\x9f]")
+_C1_TO_CP1252 = {
+    code: bytes([code]).decode("cp1252", errors="ignore") or None for code in range(0x80, 0xA0)
+}
 _OUTSIDE_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
@@ -107,11 +111,13 @@ def decode(data: bytes, declared: str | None = None) -> str:
     """
     for mark, encoding in _BOMS:
         if data.startswith(mark):
-            return _readable(_tolerant(data[len(mark) :], encoding))
+            return _readable(_without_c1(_tolerant(data[len(mark) :], encoding)))
     if b"\0" in data and (text := _utf16(data)) is not None:
         return _readable(text)
     text = _strict(data, "utf-8")
-    if text is None and _mostly_utf8(data):
+    if text is not None:
+        return _readable(_without_c1(text))
+    if _mostly_utf8(data):
         text = data.decode("utf-8", errors="replace")
     if text is None and declared:
         text = _declared(data, declared)
@@ -129,6 +135,16 @@ def looks_like_text(text: str) -> bool:
     bad = len(_CONTROLS.findall(sample))
     bad += sum(1 for c in _OUTSIDE_ASCII.findall(sample) if c == _LOST or _unprintable(c))
     return bad <= max(1, 0.02 * len(sample)) and bad < max(1, len(sample))
+
+
+def _without_c1(text: str | None) -> str | None:
+    """``text`` with U+0080 to U+009F as the characters that they stand for in Windows' charset.
+
+    No text means these control characters: they come from bytes of cp1252 that a program took for
+    Latin-1 before it wrote UTF-8, and browsers read them so (WHATWG HTML, 13.2.5.80). Those that
+    cp1252 leaves empty go. U+0085 alone is a line break.
+    """
+    return text.translate(_C1_TO_CP1252) if text and _C1.search(text) else text
 
 
 def _readable(text: str | None) -> str:

@@ -36,6 +36,11 @@ class Draft:
     metadata: Mapping[str, object] = field(default_factory=dict)
 
 
+def too_deep() -> str:
+    """The sentence for a file whose parts are nested deeper than it can be read."""
+    return t("The file is nested too deeply to be read. Convert it to PDF or text.")
+
+
 def clean(text: str) -> str:
     """Newlines become ``\\n``, odd spaces plain ones; invisible and control characters go."""
     text = _LINE_BREAKS.sub("\n", text)

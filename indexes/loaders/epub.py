@@ -51,20 +51,22 @@ def _spine(package: Element) -> list[str]:
     """The chapters' paths, relative to the package file."""
     items = {e.get("id"): e for e in package.iter() if local(e) == "item"}
     ordered = [items.get(e.get("idref")) for e in package.iter() if local(e) == "itemref"]
-    return [
+    chapters = [
         item.get("href", "")
         for item in ordered
         if item is not None
         and "html" in item.get("media-type", "")
         and "nav" not in item.get("properties", "").split()
     ]
+    return list(dict.fromkeys(chapters))
 
 
 def _chapter(archive: zipfile.ZipFile, folder: str, href: str) -> str:
     path = posixpath.normpath(posixpath.join(folder, unquote(href)))
-    if path not in archive.namelist():
+    try:
+        text = _member(archive, path)
+    except KeyError:
         return ""
-    text = _member(archive, path)
     return markdown_of(parse_html(text)) if text else ""
 
 

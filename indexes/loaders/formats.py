@@ -19,7 +19,8 @@ _SAME = {
     "markdown": "md", "mdx": "md", "htm": "html", "xhtml": "html", "text": "txt", "log": "txt",
     "asc": "txt", "ndjson": "jsonl", "tab": "tsv", "docm": "docx", "dotx": "docx", "pptm": "pptx",
     "ppsx": "pptx", "xlsm": "xlsx", "xltx": "xlsx", "adoc": "asciidoc", "latex": "tex",
-    "yml": "yaml",
+    "yml": "yaml", "mht": "mhtml", "shtml": "html", "xht": "html", "rmd": "md", "qmd": "md",
+    "rss": "xml", "atom": "xml", "opml": "xml", "dita": "xml", "xsd": "xml", "jsonc": "txt",
 }  # fmt: skip
 # Text whose markup the reader understands as it stands.
 PLAIN = frozenset({
@@ -27,12 +28,15 @@ PLAIN = frozenset({
     "properties", "env", "sql", "css", "scss", "less", "vue", "svelte", "swift", "kt", "kts",
     "scala", "lua", "r", "jl", "pl", "pm", "dart", "ex", "exs", "erl", "hs", "clj", "ml", "f90",
     "m", "ps1", "bat", "cmd", "gradle", "cmake", "tf", "proto", "graphql", "srt", "vtt", "diff",
-    "patch", "bib", "po",
+    "patch", "bib", "po", "ics", "vcf", "textile", "mediawiki", "pod",
 })  # fmt: skip
 _TEXT = PLAIN | LANGUAGES.keys() | {"md"}
-_MARKUP = frozenset({"html", "xml", "fb2", "json", "jsonl", "ipynb", "csv", "tsv", "eml"})
-_ZIPPED = frozenset({"docx", "pptx", "xlsx", "epub", "odt", "odp", "ods"})
-_BINARY = _ZIPPED | {"pdf", "rtf", "msg"}
+_MARKUP = frozenset({"html", "xml", "fb2", "json", "jsonl", "ipynb", "csv", "tsv", "eml", "mhtml"})
+ZIPPED = frozenset({"docx", "pptx", "xlsx", "epub", "odt", "odp", "ods"})
+# Old Office files cannot be read, but must not be passed over in silence, and some of them are RTF
+# or HTML under another name.
+_OLD_OFFICE = frozenset({"doc", "xls", "ppt", "wps", "et", "dps"})
+_BINARY = ZIPPED | {"pdf", "rtf", "msg"}
 _NAMES = frozenset({
     "makefile", "dockerfile", "readme", "license", "licence", "copying", "changelog", "authors",
     "contributing", "notice", "todo", "news", "install", "jenkinsfile", "vagrantfile", "gemfile",
@@ -61,7 +65,7 @@ def suffix_of(path: Path) -> str:
 def supported(path: Path) -> bool:
     """Whether a walk over a folder should offer this file to the loaders, by its name only."""
     suffix = suffix_of(path)
-    if suffix in _TEXT or suffix in _MARKUP or suffix in _BINARY:
+    if suffix in _TEXT | _MARKUP | _BINARY | _OLD_OFFICE:
         return True
     return path.name.lower().split(".")[0] in _NAMES and suffix in ("", "in", "am")
 

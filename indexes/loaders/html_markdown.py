@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from indexes.errors import LoadError
+from indexes.loaders.draft import too_deep
 from indexes.loaders.tables import render
 
 # lxml has no type information; an element is anything with tag, text, tail and attrib.
@@ -39,14 +41,20 @@ def parse_html(markup: str) -> Element:
 
     Raises:
         ValueError: there is no element at all.
+        LoadError: elements are nested thousands deep.
     """
     from lxml import html
 
     # Bytes, because lxml refuses a str that has an encoding declaration.
-    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
+    parser = html.HTMLParser(
+        encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True
+    )
     root: Element = html.document_fromstring(
         markup.encode("utf-8", errors="replace"), parser=parser
     )
+    # Where a limit of its own stops it, libxml2 leaves out the rest of the page in silence.
+    if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
+        raise LoadError(too_deep())
     for element in [e for e in root.iter() if e is not root and _is_hidden(e)]:
         if element.getparent() is not None:
             element.drop_tree()

@@ -6,11 +6,11 @@ early (headings, list items, ends of paragraphs, rows of a table) are left.
 """
 
 import re
-from collections import Counter
+from collections.abc import Sequence
 
 _IDEOGRAPH = re.compile("[\u3001-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _WIDE = re.compile("[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff01-\uff60]")
-_SENTENCE_END = re.compile(r"[.!?。！？…][\"'”’」』）)]*$")
+SENTENCE_END = re.compile(r"[.!?。！？…][\"'”’」』）)]*$")
 _STARTS_ITEM = re.compile(
     r"(?:[•·●○▪■◦‣➢✓*\-–—]\s|\(?\d{1,3}(?:\.\d{1,3})*[.、)）](?!\d)|[（(]?[一二三四五六七八九十]{1,3}[、）)]"
     r"|第[一二三四五六七八九十百\d]{1,4}[章节節条條部篇]|[（(][a-z\d]{1,2}[)）]|#|表\s?\d|图\s?\d|圖\s?\d)"
@@ -20,19 +20,25 @@ _SOFT_HYPHENS = ("\ufffe", "\x02", "\xad")
 _DOT_LEADER = re.compile(r" ?(?:[.·…] ?){5,}")
 _SPACED = re.compile(r"[\u4e00-\u9fff] [A-Za-z\d]|[A-Za-z\d] [\u4e00-\u9fff]")
 _UNSPACED = re.compile(r"[\u4e00-\u9fff][A-Za-z\d]|[A-Za-z\d][\u4e00-\u9fff]")
-_DIGITS = re.compile(r"\d+|[ivxlc]+$")
 
 
 def rejoin(page: str) -> str:
-    """The page with its paragraphs on one line each, as far as the layout tells them."""
-    lines = [_DOT_LEADER.sub(" ... ", line).rstrip() for line in page.split("\n")]
+    """The page with its paragraphs on one line each, as far as the widths of its lines tell."""
+    lines = page.split("\n")
     full = _full_width(lines)
+    return "\n".join(rejoin_lines(lines, [units(line) / full for line in lines]))
+
+
+def rejoin_lines(lines: Sequence[str], shares: Sequence[float]) -> list[str]:
+    """Paragraphs of ``lines``; ``shares`` tells how much of its column each fills (0 to 1)."""
+    lines = [_DOT_LEADER.sub(" ... ", line).rstrip() for line in lines]
+    page = "\n".join(lines)
     # Whether this page's author sets Latin words and figures off from Chinese by a space.
     mixed = " " if len(_SPACED.findall(page)) > len(_UNSPACED.findall(page)) else ""
     joined: list[str] = []
-    last = ""  # the layout's line that joined[-1] ends with
-    for line in lines:
-        glue = _glue(last, line, full, mixed) if joined else None
+    last, share = "", 0.0  # the layout's line that joined[-1] ends with
+    for line, following in zip(lines, shares, strict=True):
+        glue = _glue(last, line, share, mixed) if joined else None
         if glue is None:
             joined.append(line)
         else:
@@ -40,21 +46,22 @@ def rejoin(page: str) -> str:
             if glue == "-":
                 head, glue = head[:-1], ""
             joined[-1] = head + glue + line.lstrip()
-        last = line
-    return "\n".join(joined)
+        last, share = line, following
+    return joined
 
 
-def _width(line: str) -> int:
+def units(line: str) -> int:
+    """The width of a line in half-width characters."""
     return len(line) + len(_WIDE.findall(line))
 
 
 def _full_width(lines: list[str]) -> int:
     """The width of an unbroken line of this page: nine tenths of its lines are no wider."""
-    widths = sorted(_width(line) for line in lines if len(line) > 10)
+    widths = sorted(units(line) for line in lines if len(line) > 10)
     return max(30, widths[len(widths) * 9 // 10]) if widths else 30
 
 
-def _glue(last: str, line: str, full: int, mixed: str) -> str | None:
+def _glue(last: str, line: str, share: float, mixed: str) -> str | None:
     """What stands between two lines of one paragraph; ``"-"`` drops a hyphen, None keeps them."""
     start = line.lstrip()
     if not last.strip() or not start:
@@ -63,10 +70,9 @@ def _glue(last: str, line: str, full: int, mixed: str) -> str | None:
         return "-"
     if _STARTS_ITEM.match(start) or " ... " in last or (_row(last) and _row(start)):
         return None
-    share = _width(last) / full
     if last[-1] == "-" and last[-2:-1].isalpha() and start[0].islower() and share >= 0.5:
         return "-"
-    if _SENTENCE_END.search(last):
+    if SENTENCE_END.search(last):
         needed = 0.95
     elif start[0].islower():
         needed = 0.5
@@ -83,6 +89,11 @@ def _glue(last: str, line: str, full: int, mixed: str) -> str | None:
     return "" if cut_number else " "
 
 
+def starts_item(line: str) -> bool:
+    """Whether the line begins as the items of lists and numbered headings do."""
+    return bool(_STARTS_ITEM.match(line))
+
+
 def _chinese(line: str) -> bool:
     return len(_IDEOGRAPH.findall(line)) * 2 > len(line)
 
@@ -92,23 +103,3 @@ def _row(line: str) -> bool:
     fields = line.split()
     figures = sum(any(c.isdigit() for c in field) for field in fields)
     return len(fields) >= 3 and figures >= 2 and figures * 5 >= len(fields) * 2
-
-
-def drop_running_heads(pages: list[str]) -> list[str]:
-    """Without the first and last lines that most pages repeat, page numbers aside.
-
-    Each stays where it stands first: it may be the only place that names the document.
-    """
-    split = [page.strip("\n").split("\n") for page in pages]
-    filled = [lines for lines in split if len(lines) > 2]
-    if len(filled) < 5:
-        return pages
-    for edge in (0, -1):
-        keys = [_DIGITS.sub("#", lines[edge].strip()) for lines in filled]
-        common = {key for key, n in Counter(keys).items() if key and n * 2 > len(keys)}
-        seen: set[str] = set()
-        for lines, key in zip(filled, keys, strict=True):
-            if key in common and key in seen:
-                del lines[edge]
-            seen.add(key)
-    return ["\n".join(lines) for lines in split]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage, MIMEPart
 from email.utils import parsedate_to_datetime
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from indexes.decoding import decode
 from indexes.loaders.draft import Draft, clean
 from indexes.loaders.html_markdown import markdown_of, parse_html
+from indexes.loaders.web import read_html
 
 if TYPE_CHECKING:
     from olefile import OleFileIO
@@ -30,6 +32,15 @@ def read_eml(data: bytes) -> Draft:
         body = markdown_of(parse_html(_part_text(html)))
     names = [part.get_filename() or "" for part in message.iter_attachments()]
     return _mail(headers, body, names, "eml")
+
+
+def read_mhtml(data: bytes) -> Draft:
+    """A web page that a browser has saved in one file (RFC 2557)."""
+    message = message_from_bytes(data, policy=policy.default)
+    page = next((p for p in message.walk() if p.get_content_type() == "text/html"), None)
+    if page is None:
+        return read_eml(data)
+    return replace(read_html(_part_text(page).encode("utf-8")), format="mhtml")
 
 
 def _header(message: EmailMessage, name: str) -> str:

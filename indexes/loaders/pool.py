@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -18,39 +19,71 @@ import indexes
 from indexes.errors import LoadError
 from indexes.i18n import t
 from indexes.loaders.draft import MAX_CHARACTERS
-from indexes.loaders.formats import IN_PROCESS, format_of, suffix_of
+from indexes.loaders.formats import IN_PROCESS, ZIPPED, format_of, suffix_of
 from indexes.loaders.registry import load
 from indexes.loaders.worker import receive, send, unpack
 from indexes.types import Extracted
 
-_SMALL = 8 * 1024 * 1024
+_MEGABYTE = 1024 * 1024
+_SMALL = _MEGABYTE
+# What a file beyond its first megabyte adds to its limits, and where that ends. Measured: HTML
+# takes 1.6 s and 28 MB for a megabyte, a workbook of 1.3 MB 11 s, a PDF 8 to 18 ms a page.
+_SECONDS_PER_MEGABYTE = 3.0
+_LONGEST = 120.0
+_MEMORY_PER_BYTE = 32
+_LARGEST = 3 * 1024**3
+_PACKED = 8  # how many times larger zipped documents and PDFs are once unpacked
 # The child gets no more of the environment than it needs: no keys, no proxies.
 _ENVIRONMENT = (
     "PATH", "HOME", "LANG", "LC_ALL", "LC_MESSAGES", "LC_CTYPE", "WAGGLE_LANG", "TMPDIR",
     "SYSTEMROOT", "TEMP", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONUTF8",
 )  # fmt: skip
+# NumPy, which openpyxl imports, would otherwise reserve address space for a thread of each core.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may take: ``seconds`` of wall time, ``memory`` in bytes of address space (where
+    the platform can limit it)."""
+
+    seconds: float = 10.0
+    memory: int = 1024**3
+
+    def for_size(self, size: int) -> Self:
+        """The limits of a file of ``size`` bytes, unpacked: each megabyte beyond the first adds
+        3 s, up to two minutes, and 32 MB, up to 3 GB."""
+        beyond = max(0, size - _MEGABYTE)
+        seconds = self.seconds + _SECONDS_PER_MEGABYTE * beyond / _MEGABYTE
+        memory = self.memory + _MEMORY_PER_BYTE * beyond
+        return replace(
+            self,
+            seconds=min(seconds, max(self.seconds, _LONGEST)),
+            memory=min(memory, max(self.memory, _LARGEST)),
+        )
 
 
 class LoaderPool:
     """Loads files in ``workers`` reused child processes.
 
-    ``timeout`` is in seconds of wall time for one file, ``memory`` in bytes of address space of one
-    child (where the platform can limit it), ``max_characters`` caps the text of one file. A child
-    that exceeds them or crashes is replaced, and its file is a ``LoadError``. Threads may share a
-    pool.
+    ``limits`` are those of a file up to 1 MB; larger ones get more, unless ``grow`` is false.
+    ``max_characters`` caps the text of one file. A child that exceeds them or crashes is replaced,
+    and its file is a ``LoadError``. Threads may share a pool.
     """
 
     def __init__(
         self,
         workers: int = 1,
         *,
-        timeout: float = 30.0,
-        memory: int = 2 * 1024**3,
+        limits: Limits | None = None,
+        grow: bool = True,
         max_characters: int = MAX_CHARACTERS,
     ) -> None:
         self._workers = workers
+        self._limits = limits or Limits()
+        self._grow = grow
         self._max_characters = max_characters
-        self._children = [_Child(timeout, memory, max_characters) for _ in range(workers)]
+        self._children = [_Child(max_characters) for _ in range(workers)]
         self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
         for child in self._children:
             self._idle.put(child)
@@ -81,9 +114,10 @@ class LoaderPool:
         # hang or crash, and the trip to a child would cost more than reading them.
         if _is_simple(path):
             return load(path, max_characters=self._max_characters)
+        limits = self._limits.for_size(_size(path)) if self._grow else self._limits
         child = self._idle.get()
         try:
-            return child.load(path)
+            return child.load(path, limits)
         finally:
             self._idle.put(child)
 
@@ -112,6 +146,15 @@ class LoaderPool:
             return error
 
 
+def _size(path: Path) -> int:
+    """In bytes, roughly as they are once unpacked."""
+    try:
+        size = path.stat().st_size
+        return size * _PACKED if suffix_of(path) in ZIPPED | {"pdf"} else size
+    except OSError:
+        return 0  # the child finds the same and words the error
+
+
 def _is_simple(path: Path) -> bool:
     if suffix_of(path) not in IN_PROCESS:
         return False
@@ -127,13 +170,12 @@ def _is_simple(path: Path) -> bool:
 class _Child:
     """One worker process, started at its first file and again after it was lost."""
 
-    def __init__(self, timeout: float, memory: int, max_characters: int) -> None:
-        self._timeout = timeout
-        self._arguments = [str(memory), str(timeout), str(max_characters)]
+    def __init__(self, max_characters: int) -> None:
+        self._max_characters = max_characters
         self._process: subprocess.Popen[bytes] | None = None
 
-    def load(self, path: Path) -> Extracted:
-        answer = self._ask({"path": str(path.absolute())})
+    def load(self, path: Path, limits: Limits) -> Extracted:
+        answer = self._ask({"path": str(path.absolute()), **asdict(limits)})
         if "error" in answer:
             raise LoadError(answer["error"])
         return unpack(answer["extracted"])
@@ -148,7 +190,7 @@ class _Child:
             late.set()
             process.kill()
 
-        timer = threading.Timer(self._timeout, give_up)
+        timer = threading.Timer(request["seconds"], give_up)
         timer.start()
         answer = None
         try:
@@ -164,7 +206,7 @@ class _Child:
         if late.is_set():
             raise LoadError(
                 t("Reading the file took more than {seconds} s and was stopped. "
-                  "Split it or convert it to text.", seconds=round(self._timeout, 1))
+                  "Split it or convert it to text.", seconds=round(request["seconds"], 1))
             )  # fmt: skip
         raise LoadError(
             t("The file crashed its parser or needs too much memory. Save it again or split it.")
@@ -175,7 +217,7 @@ class _Child:
             self.stop()
             self._process = subprocess.Popen(
                 # -P: a file named json.py in the user's folder must not be imported.
-                [sys.executable, "-P", "-m", "indexes.loaders.worker", *self._arguments],
+                [sys.executable, "-P", "-m", "indexes.loaders.worker", str(self._max_characters)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -200,7 +242,9 @@ class _Child:
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     roots = [str(Path(folder).resolve().parent) for folder in indexes.__path__]
-    return {**kept, "PYTHONPATH": os.pathsep.join([*roots, *_site_folders()])}
+    # The child may not rename files, and Python would leave half-made bytecode beside the modules.
+    fixed = {**_ONE_THREAD, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **fixed, "PYTHONPATH": os.pathsep.join([*roots, *_site_folders()])}
 
 
 def _site_folders() -> list[str]:

@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 
 from indexes.errors import LoadError
 from indexes.i18n import t
-from indexes.loaders.draft import MAX_CHARACTERS, Draft, finish
+from indexes.loaders.draft import MAX_CHARACTERS, Draft, finish, too_deep
 from indexes.loaders.formats import LANGUAGES, PLAIN, format_of
 from indexes.types import Extracted
 
@@ -36,6 +36,7 @@ _PARSERS = {
     "ods": "odf:read_odf",
     "epub": "epub:read_epub",
     "eml": "mail:read_eml",
+    "mhtml": "mail:read_mhtml",
     "msg": "mail:read_msg",
     "rtf": "rtf:read_rtf",
 }
@@ -75,13 +76,16 @@ def load(
         LoadError: the text cannot be extracted; the message says why and what to do.
     """
     content = read_bytes(path) if data is None else data
-    found = format_of(path, content)
+    found = ""
     try:
-        draft = _parser(found)(content)
+        found = format_of(path, content)
+        return finish(_parser(found)(content), max_characters)
     except LoadError:
         raise
     except (BadZipFile, EOFError) as error:
         raise LoadError(t("The file is damaged. Get a fresh copy.")) from error
+    except RecursionError as error:
+        raise LoadError(too_deep()) from error
     except Exception as error:
         # A parser meets every kind of malformed input; whatever it trips over, it is this one
         # file that cannot be read, and the other files of the run go on.
@@ -92,9 +96,8 @@ def load(
         raise LoadError(
             t("The file is damaged or unusual: {format} parser failed ({reason}). "
               "Save it again or convert it to PDF or text.",
-              format=found.upper(), reason=type(error).__name__)
+              format=(found or path.suffix.lstrip(".")).upper(), reason=type(error).__name__)
         ) from error  # fmt: skip
-    return finish(draft, max_characters)
 
 
 def _out_of_memory(error: Exception) -> bool:

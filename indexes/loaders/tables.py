@@ -11,6 +11,8 @@ Row = Sequence[str]
 
 # A longer table is cut into several passages, and only the first would hold the header.
 _SHORT = 15
+# One long row would make every other row as long.
+_MAX_CELLS = 10_000_000
 
 
 def render(rows: Sequence[Row]) -> str:
@@ -22,13 +24,15 @@ def render(rows: Sequence[Row]) -> str:
     if len(kept) > 2 and kept[0][0] and not any(kept[0][1:]) and any(kept[1][1:]):
         return f"{kept[0][0]}\n\n{render(kept[1:])}"  # a title above the table
     width = max(len(row) for row in kept)
+    if width * len(kept) > _MAX_CELLS:
+        return "\n".join("; ".join(cell for cell in row if cell) for row in kept)
     kept = [row + [""] * (width - len(row)) for row in kept]
     used = [i for i in range(width) if any(row[i] for row in kept)]
     kept = [[row[i] for i in used] for row in kept]
     if len(used) == 1:
         return "\n".join(row[0] for row in kept)
     if len(kept) <= _SHORT:
-        return _markdown(kept)
+        return markdown_table(kept)
     if not _is_header(kept[0]):
         return "\n".join("; ".join(cell for cell in row if cell) for row in kept)
     header = kept[0]
@@ -38,7 +42,8 @@ def render(rows: Sequence[Row]) -> str:
     )
 
 
-def _markdown(rows: list[list[str]]) -> str:
+def markdown_table(rows: list[list[str]]) -> str:
+    """Equally long rows as a pipe table; the first row is its head."""
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     lines = ["| " + " | ".join(row) + " |" for row in escaped]
     lines.insert(1, "|" + " --- |" * len(rows[0]))

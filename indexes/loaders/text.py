@@ -11,6 +11,8 @@ from indexes.loaders.formats import LANGUAGES
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _HEADING = re.compile(r"^#[ \t]+(.+?)[ \t]*#*[ \t]*$", re.M)
 _SETEXT = re.compile(r"^(\S[^\n]*)\n=+[ \t]*$", re.M)
+_BRACKET = re.compile(r"[\[\]{}]")
+_MAX_DEPTH = 40
 _FENCE = re.compile(r"^(```|~~~).*?^\1", re.M | re.S)
 
 
@@ -70,10 +72,21 @@ def read_json(data: bytes) -> Draft:
     try:
         value = json.loads(text)
         title = value.get("title", "") if isinstance(value, dict) else ""
-        text = json.dumps(value, ensure_ascii=False, indent=2)
+        # Each level would indent each of its lines: megabytes of brackets would become gigabytes.
+        indent = 2 if _depth(text) <= _MAX_DEPTH else None
+        text = json.dumps(value, ensure_ascii=False, indent=indent)
     except (ValueError, RecursionError):
         title = ""
     return Draft((text,), "text", "json", title=title if isinstance(title, str) else "")
+
+
+def _depth(text: str) -> int:
+    """How deep the brackets are nested; those inside strings count as well."""
+    depth = deepest = 0
+    for match in _BRACKET.finditer(text):
+        depth += 1 if match.group() in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def read_jsonl(data: bytes) -> Draft:

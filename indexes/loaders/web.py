@@ -31,7 +31,10 @@ def declared_charset(data: bytes) -> str | None:
 def read_html(data: bytes) -> Draft:
     """A web page as Markdown."""
     root = parse_html(decode(data, declared_charset(data)))
-    body = html_to_markdown(root)
+    try:
+        body = html_to_markdown(root)
+    except RecursionError:
+        body = "\n".join(" ".join(text.split()) for text in root.itertext() if text.strip())
     title = _title(root) or markdown_title(body)
     return Draft((body,), "markdown", "html", title=title, metadata=_metadata(root))
 

@@ -1,9 +1,10 @@
 """The child process of a ``LoaderPool``: reads requests on stdin, answers on stdout.
 
-``python -P -m indexes.loaders.worker MEMORY_BYTES SECONDS MAX_CHARACTERS``. A message is its length
-as four bytes, big-endian, and that many bytes of UTF-8 JSON. The request is a path; the answer is
-``{"extracted": {...}}`` or ``{"error": "..."}``, with ``"last": true`` where the process ends
-after it. No pickle: a parser that a document has taken over can only send text.
+``python -P -m indexes.loaders.worker MAX_CHARACTERS``. A message is its length as four bytes,
+big-endian, and that many bytes of UTF-8 JSON. The request is ``{"path": "...", "seconds": 10.0,
+"memory": BYTES}``; the answer is ``{"extracted": {...}}`` or ``{"error": "..."}``, with
+``"last": true`` where the process ends after it. No pickle: a parser that a document has taken
+over can only send text.
 """
 
 import contextlib
@@ -24,6 +25,8 @@ _FORBIDDEN = frozenset({
     "subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn",
     "os.spawn", "os.startfile", "os.remove", "os.rename", "os.rmdir", "shutil.rmtree",
 })  # fmt: skip
+
+_SMALLEST_LIMIT = 1024**3  # that a pool gives where its user does not choose
 
 
 def send(stream: IO[bytes], message: dict[str, Any]) -> None:
@@ -63,7 +66,9 @@ def _limit_memory(memory: int) -> None:
     with contextlib.suppress(ImportError, ValueError, OSError):  # Windows; some limits on macOS
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        soft = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -79,15 +84,13 @@ def _limit_time(seconds: float) -> None:
 
 
 def _heavy(memory: int) -> bool:
-    """Whether this process has grown so much that the next file deserves a fresh one.
-
-    ``ru_maxrss`` would not tell: on Linux a child begins with its parent's.
-    """
+    """Whether this process has grown so much that the next file, whose limit may be lower,
+    deserves a fresh one."""
     try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
     except OSError:
         return False
-    return pages * os.sysconf("SC_PAGE_SIZE") > memory // 2
+    return pages * os.sysconf("SC_PAGE_SIZE") > min(memory, _SMALLEST_LIMIT) // 2
 
 
 def _answer(path: str, max_characters: int) -> dict[str, Any]:
@@ -97,21 +100,21 @@ def _answer(path: str, max_characters: int) -> dict[str, Any]:
         return {"error": str(error)}
 
 
-def main(memory: int, seconds: float, max_characters: int) -> None:
+def main(max_characters: int) -> None:
     requests = sys.stdin.buffer
     # Parsers may print; what they print must not look like an answer.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    _limit_memory(memory)
     sys.addaudithook(_forbid)
     while (request := receive(requests)) is not None:
-        _limit_time(seconds)
+        _limit_memory(request["memory"])
+        _limit_time(request["seconds"])
         answer = _answer(request["path"], max_characters)
-        answer["last"] = _heavy(memory)
+        answer["last"] = _heavy(request["memory"])
         send(answers, answer)
         if answer["last"]:
             return
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))
+    main(int(sys.argv[1]))

@@ -26,13 +26,14 @@ def open_zip(data: bytes) -> zipfile.ZipFile:
             t("The file is damaged: its ZIP directory is unreadable. Get a fresh copy.")
         ) from error
     members = archive.infolist()
+    if len(members) > _MAX_MEMBERS:
+        raise LoadError(
+            t("The file is a ZIP archive of {count} parts; no document has so many. It was not "
+              "opened.", count=len(members))
+        )  # fmt: skip
     total = sum(m.file_size for m in members)
     packed = max(1, sum(m.compress_size for m in members))
-    if (
-        len(members) > _MAX_MEMBERS
-        or total > _MAX_BYTES
-        or (total > _SMALL and total > _MAX_RATIO * packed)
-    ):
+    if total > _MAX_BYTES or (total > _SMALL and total > _MAX_RATIO * packed):
         raise LoadError(
             t("The file would unpack to {megabytes} MB, as a ZIP bomb does. It was not opened.",
               megabytes=total // 1_000_000)

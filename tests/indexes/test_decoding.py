@@ -166,3 +166,24 @@ def test_gb18030_and_big5_are_told_apart(
         except LoadError:
             continue
     assert right >= share * tried
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("a\x93quoted\x94 word and 80 \x80", "a“quoted” word and 80 €"),  # cp1252 taken for Latin-1
+        ("one\x85two\x92s", "one…two’s"),
+        ("lone\x85break", "lone\x85break"),
+        ("gone\x81\x8d", "gone"),
+        ("\x9d中文\x9d也\x9d一样\x9d", "中文也一样"),
+    ],
+)
+def test_c1_controls_in_utf8_are_the_characters_that_they_stand_for(
+    raw: str, expected: str
+) -> None:
+    assert decode(raw.encode()) == expected
+
+
+def test_a_stray_control_character_refuses_no_file() -> None:
+    assert decode(b"a\x01b") == "a\x01b"
+    assert decode("蜂\x02蜜".encode()) == "蜂\x02蜜"

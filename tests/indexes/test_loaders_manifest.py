@@ -32,7 +32,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[LoaderPool]:
-    with LoaderPool(timeout=10) as shared:
+    with LoaderPool() as shared:
         yield shared
 
 

@@ -1,8 +1,7 @@
-"""Office, PDF and EPUB files made here, read back."""
+"""Office and EPUB files made here, read back."""
 
 import datetime
 import zipfile
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -193,87 +192,6 @@ def test_a_workbook_without_cells_is_refused() -> None:
     Workbook().save(buffer)
     with pytest.raises(LoadError, match="no text"):
         read("a.xlsx", buffer.getvalue())
-
-
-def pdf(draw: Callable[[Any], None], **options: Any) -> bytes:
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
-    from reportlab.pdfgen.canvas import Canvas
-
-    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
-    buffer = BytesIO()
-    canvas = Canvas(buffer, **options)
-    draw(canvas)
-    canvas.save()
-    return buffer.getvalue()
-
-
-CHINESE = (
-    "蜜蜂用舞蹈告诉同伴食物在哪里，这种舞蹈的方向表示食物和太阳"
-    "之间的角度，持续的时间表示距离的远近。"
-)
-
-
-def draw_pages(canvas: Any) -> None:
-    canvas.setTitle("Bees")
-    canvas.setAuthor("Ann")
-    for page in range(3):
-        canvas.setFont("STSong-Light", 12)
-        canvas.drawString(72, 760, f"第{page + 1}章")
-        for line in range(0, len(CHINESE), 16):
-            canvas.drawString(72, 740 - line, CHINESE[line : line + 16])
-        canvas.showPage()
-
-
-def test_pdf_pages_start_where_they_say_and_sentences_are_whole() -> None:
-    found = read("a.pdf", pdf(draw_pages))
-    assert (found.kind, found.format, found.title) == ("text", "pdf", "Bees")
-    assert found.metadata["pages"] == 3
-    assert found.metadata["author"] == "Ann"
-    assert str(found.metadata["date"]).startswith("20")
-    assert len(found.page_starts) == 3
-    for number, start in enumerate(found.page_starts, 1):
-        assert found.text[start:].startswith(f"第{number}章\n{CHINESE}")
-
-
-def test_running_heads_stand_once() -> None:
-    def draw(canvas: Any) -> None:
-        for page in range(6):
-            canvas.drawString(72, 800, "Bees of the North, second edition")
-            canvas.drawString(72, 700, f"Words of the page about hive {'ABCDEF'[page]}")
-            canvas.drawString(72, 680, "More of them.")
-            canvas.drawString(72, 40, f"{page + 1}")
-            canvas.showPage()
-
-    found = read("a.pdf", pdf(draw))
-    assert found.text.count("second edition") == 1
-    assert found.text.count("Words of the page") == 6
-    assert found.text[found.page_starts[4] :].startswith("Words of the page about hive E")
-
-
-def draw_squares(canvas: Any) -> None:
-    canvas.rect(9, 9, 9, 9)
-    canvas.showPage()
-    canvas.rect(9, 9, 9, 9)
-
-
-def test_a_pdf_without_text_is_refused() -> None:
-    with pytest.raises(LoadError, match="2 pages and no text"):
-        read("a.pdf", pdf(draw_squares))
-
-
-def test_an_encrypted_pdf_is_refused() -> None:
-    with pytest.raises(LoadError, match="password protected"):
-        read("a.pdf", pdf(draw_pages, encrypt="secret"))
-
-
-@pytest.mark.parametrize("title", ["Microsoft Word - draft.docx", "untitled", "report.pdf"])
-def test_a_title_that_a_program_wrote_is_not_used(title: str) -> None:
-    def draw(canvas: Any) -> None:
-        canvas.setTitle(title)
-        canvas.drawString(72, 700, "The Real Title")
-
-    assert read("a.pdf", pdf(draw)).title == "The Real Title"
 
 
 CONTAINER = (

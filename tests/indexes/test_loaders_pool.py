@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -10,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import indexes
 from indexes.errors import LoadError
-from indexes.loaders import LoaderPool, load
+from indexes.loaders import Limits, LoaderPool, load
 from indexes.types import Extracted
 
 
@@ -76,7 +79,7 @@ def test_many_files_may_be_left_half_way(tmp_path: Path, pool: LoaderPool) -> No
 def test_a_slow_file_is_stopped_and_the_next_is_read(tmp_path: Path) -> None:
     quick = tmp_path / "a.xml"
     quick.write_text("<o>words</o>")
-    with LoaderPool(timeout=2) as pool:
+    with LoaderPool(limits=Limits(seconds=2), grow=False) as pool:
         started = time.monotonic()
         with pytest.raises(LoadError, match="took more than 2 s"):
             pool.load(large(tmp_path))
@@ -85,7 +88,7 @@ def test_a_slow_file_is_stopped_and_the_next_is_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_needs_too_much_memory_is_an_error(tmp_path: Path) -> None:
-    with LoaderPool(memory=300 * 1024**2) as pool:
+    with LoaderPool(limits=Limits(memory=300 * 1024**2), grow=False) as pool:
         with pytest.raises(LoadError, match="memory"):
             pool.load(large(tmp_path))
         assert pool.load(page(tmp_path, "a.html", "words")).text == "words"
@@ -121,6 +124,38 @@ def test_the_cap_on_characters_holds_in_both_ways(tmp_path: Path) -> None:
                 pool.load(path)
 
 
+def test_large_files_get_more_time_and_memory() -> None:
+    limits = Limits()
+    megabyte = 1024**2
+    assert (limits.seconds, limits.memory) == (10, 1024**3)
+    assert limits.for_size(megabyte) == limits
+    assert limits.for_size(11 * megabyte) == Limits(40, 1024**3 + 320 * megabyte)
+    assert limits.for_size(10_000 * megabyte) == Limits(120, 3 * 1024**3)
+    assert Limits(600, 8 * 1024**3).for_size(10_000 * megabyte) == Limits(600, 8 * 1024**3)
+
+
+def test_a_pdf_of_500_pages_keeps_the_limits(tmp_path: Path) -> None:
+    from reportlab.pdfgen.canvas import Canvas
+
+    path = tmp_path / "book.pdf"
+    canvas = Canvas(str(path), pageCompression=1)
+    for number in range(500):
+        for line in range(20):
+            words = f"Line {line} of page {number} tells of bees that fly out in the morning."
+            canvas.drawString(72, 780 - 16 * line, words)
+        canvas.showPage()
+    canvas.save()
+    with LoaderPool(limits=Limits(seconds=30)) as pool:  # a busy machine is not what is tested
+        child = pool._children[0]
+        assert len(pool.load(path).page_starts) == 500
+        assert child._process is not None
+        status = Path(f"/proc/{child._process.pid}/status")
+        if status.exists():
+            peak = re.search(r"VmHWM:\s+(\d+) kB", status.read_text("ascii"))
+            assert peak is not None
+            assert int(peak[1]) < 300_000
+
+
 def run_python(code: str, folder: Path) -> str:
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": root}
@@ -149,6 +184,30 @@ with LoaderPool() as pool:
     sys.stdout.write(pool.load(Path({str(path)!r})).text)
 """
     assert run_python(code, tmp_path) == "words"
+
+
+def test_a_child_leaves_no_bytecode_behind(tmp_path: Path, pool: LoaderPool) -> None:
+    package = tmp_path / "site-packages" / "indexes"
+    shutil.copytree(
+        Path(indexes.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    path = page(tmp_path, "a.html", "words")
+    code = f"""
+import sys; sys.dont_write_bytecode = True
+from pathlib import Path
+from indexes.loaders import LoaderPool
+with LoaderPool() as pool:
+    sys.stdout.write(pool.load(Path({str(path)!r})).text)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(package.parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "words", done.stderr
+    assert not list(package.rglob("*.pyc*"))
 
 
 def test_a_parser_may_not_reach_the_network_or_start_programs(tmp_path: Path) -> None:
