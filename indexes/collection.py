@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,25 +12,35 @@ from typing import TYPE_CHECKING, Any, Self
 from filelock import FileLock, Timeout
 
 from indexes.clock import timed
-from indexes.database import FORMAT, Database
-from indexes.derived import Derived, knowledge_to_json
+from indexes.database import Database
+from indexes.derived import Derived, dimension
 from indexes.embedding import Embedder, LangChainEmbedder, default_embedder
-from indexes.errors import (
-    EmbedderMismatchError,
-    LockedError,
-    SourceError,
-    UnknownSourceError,
-    UsageError,
-)
-from indexes.home import DATABASE, collection_folder, disk_usage
+from indexes.errors import DamagedError, LockedError, SourceError, UnknownSourceError, UsageError
+from indexes.findings import VerifyReport, Watch
+from indexes.home import DATABASE, collection_folder, disk_usage, holder, noted_holder
 from indexes.i18n import t
+from indexes.items import FileItem, Item, TextItem
 from indexes.loaders import LoaderPool
-from indexes.pipeline import FileItem, Item, Report, TextItem, index_items
-from indexes.probes import measure_knowledge
-from indexes.retrieval import Legs, Mode, retrieve, to_results
+from indexes.made_with import Making
+from indexes.migration import open_database
+from indexes.pipeline import Report, index_items
+from indexes.records import Span
+from indexes.reembed import reembed
+from indexes.retrieval import Mode, retrieve, to_results
+from indexes.schema import FORMAT
+from indexes.session import Session
 from indexes.settings import IndexSettings, load_settings
-from indexes.sources import Globs, named, scan
-from indexes.types import Document, IndexReport, RemoveReport, SearchResponse, Status
+from indexes.snapshot import Readers
+from indexes.sources import Globs, absolute, scan
+from indexes.types import (
+    Document,
+    IndexReport,
+    RemovedDocument,
+    RemoveReport,
+    SearchResponse,
+    Status,
+)
+from indexes.verify import verify
 from indexes.where import parse_where
 
 if TYPE_CHECKING:
@@ -39,6 +49,8 @@ if TYPE_CHECKING:
 
 _LOCK_SECONDS = 10.0
 
+Notice = Callable[[str], None]
+
 
 class Collection:
     """Documents that can be searched. Open one with `Collection.open`; close it, or use ``with``.
@@ -46,16 +58,25 @@ class Collection:
     Safe to use from several threads. Several processes may read while one writes.
     """
 
-    def __init__(self, folder: Path, embedder: Embedder, *, workers: int = 1) -> None:
+    def __init__(
+        self, folder: Path, making: Making, *, workers: int = 1, notice: Notice | None = None
+    ) -> None:
         self.name = folder.name
         self.home = folder.parent.parent
-        self.embedder = embedder
+        self._making = making
         self._folder = folder
         self._workers = workers
+        self._notice = notice or (lambda _: None)
         self._mutex = threading.RLock()
         self._lock = FileLock(folder / "write.lock")
-        self._database = Database(folder / DATABASE)
-        self._derived = Derived(self._database, folder)
+        self._database = open_database(folder)
+        self._derived = Derived(folder)
+        self._readers = Readers(folder / DATABASE, self._derived)
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedding model."""
+        return self._making.embedder
 
     @classmethod
     def open(
@@ -65,7 +86,7 @@ class Collection:
         home: str | os.PathLike[str] | None = None,
         embedder: Any | None = None,
         create: bool = True,
-        notice: Any | None = None,
+        notice: Notice | None = None,
     ) -> Self:
         """Open the collection ``name``, by default that of the settings.
 
@@ -77,7 +98,13 @@ class Collection:
         named = embedder if isinstance(embedder, str) else None
         settings = load_settings(IndexSettings, "index", home=home, collection=name, embedder=named)
         folder = collection_folder(settings.home, settings.collection, create=create)
-        if embedder is None or named is not None:
+        making = cls.making(settings, None if named else embedder, notice)
+        return cls(folder, making, workers=settings.workers, notice=notice)
+
+    @staticmethod
+    def making(settings: IndexSettings, embedder: Any | None, notice: Notice | None) -> Making:
+        """The embedding model, by default that of the settings, and how documents are cut."""
+        if embedder is None:
             embedder = default_embedder(
                 settings.home / "models",
                 settings.embedder,
@@ -86,9 +113,14 @@ class Collection:
             )
         elif not hasattr(embedder, "encode"):
             embedder = LangChainEmbedder(embedder, name=type(embedder).__name__)
-        return cls(folder, embedder, workers=settings.workers)
+        return Making(embedder, settings.chunk_tokens)
 
     def close(self) -> None:
+        """Wait for the vector index if it is being built, and let everything go."""
+        if self._derived.building():
+            self._notice(t("Building the vector index…"))
+        self._derived.wait()
+        self._readers.close()
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -122,9 +154,18 @@ class Collection:
                     paths=", ".join(map(str, found.roots)),
                 )
             )
+        roots = [str(root) for root in found.roots] if prune else []
         with LoaderPool(workers=self._workers) as loaders:
             items = [FileItem(path, loaders.load) for path in found.files]
-            return self._add(items, progress, found.roots if prune else ())
+            return self._add(items, progress, roots, found.unread)
+
+    def refresh(
+        self, places: Sequence[str], files: Sequence[str], *, progress: Report | None = None
+    ) -> IndexReport:
+        """Make the documents at or below ``places`` exactly those of ``files``, all absolute
+        paths; unchanged files are skipped."""
+        with LoaderPool(workers=self._workers) as loaders:
+            return self._add([FileItem(path, loaders.load) for path in files], progress, places)
 
     def add_texts(
         self,
@@ -140,94 +181,127 @@ class Collection:
                 texts, metadatas or [{}] * len(texts), sources or [""] * len(texts), strict=True
             )
         ]
-        failed = self._add(items, None, ()).failed
+        failed = self._add(items, None).failed
         if failed:
             raise SourceError(f"{failed[0][0]}: {failed[0][1]}")
         return [item.source for item in items]
 
     def _add(
-        self, items: Sequence[Item], progress: Report | None, prune: Sequence[Path]
+        self,
+        items: Sequence[Item],
+        progress: Report | None,
+        prune: Sequence[str] = (),
+        unread: Sequence[str] = (),
     ) -> IndexReport:
+        """Index ``items``, and delete whatever else lies below ``prune`` and not ``unread``."""
         started = time.monotonic()
-        with self._writing():
-            self._check_embedder()
-            try:
-                done = index_items(items, self._database, self.embedder, progress)
-                gone = self._vanished(prune, {item.source for item in items})
-                self._delete(gone)
-            finally:
-                self._derived.publish()
-            return IndexReport(
-                done.added, done.updated, done.unchanged, len(gone), tuple(done.failed),
-                done.chunks, time.monotonic() - started, self._database.generation,
+        with self.writing() as session:
+            self.begin()
+            done = index_items(
+                items, session, self.embedder, progress,
+                workers=self._workers, target_tokens=self._making.chunk_tokens,
             )  # fmt: skip
+            gone = self._others(prune, {item.source for item in items}, unread)
+            self._delete(session, gone)
+        return IndexReport(
+            done.added, done.updated, done.unchanged, len(gone), tuple(done.failed),
+            done.chunks, time.monotonic() - started, self._database.generation,
+        )  # fmt: skip
 
     def remove(self, sources: Iterable[str | os.PathLike[str]]) -> RemoveReport:
         """Remove documents, or all documents under a folder. Raises `UnknownSourceError`, with
-        nothing removed, if one of the names is not in the collection. The receipt counts what the
-        database, the vectors and the postings no longer hold."""
-        with self._writing():
-            names = list(dict.fromkeys(n for s in sources for n in self._resolve(os.fspath(s))))
-            chunks = self._delete(names)
-            self._derived.publish()
+        nothing removed, if one of the names is not in the collection. The receipt names the
+        passages that the database, the vectors and the postings no longer hold."""
+        with self.writing() as session:
+            names = list(
+                dict.fromkeys(n for s in sources for n in self._resolve(self._database, s))
+            )
+            passages = {name: self._database.passages(name) for name in names}
+            spans = self._delete(session, names)
+            numbers = [number for span in spans.values() for number in span.numbers()]
+            session.finish()
+            postings = self._derived.ready(self._database).reader()
             return RemoveReport(
-                tuple(names),
-                chunks=len(chunks) - len(self._database.chunks(chunks)),
-                vectors=len(chunks) - self._derived.vectors().count(chunks),
-                postings=len(chunks) - self._derived.postings().count(chunks),
+                tuple(RemovedDocument(name, passages[name]) for name in names),
+                chunks=len(numbers) - len(self._database.chunks(numbers)),
+                vectors=len(numbers) - self._derived.reachable(self._database, numbers),
+                postings=len(numbers) - len(postings.held(numbers)),
                 generation=self._database.generation,
             )
 
+    def reembed(self, progress: Report | None = None) -> IndexReport:
+        """Cut and embed every document again, from its stored text, with the model and the
+        ``chunk_tokens`` that are set now. The old index answers until the new one is complete; a
+        run that was stopped goes on where it was."""
+        started = time.monotonic()
+        with self.writing():
+            chunks = reembed(self._database, self._derived, self._making, progress)
+        documents = self._database.counts()[0]
+        return IndexReport(
+            0, documents, 0, 0, (), chunks, time.monotonic() - started, self._database.generation
+        )
+
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[Session]:
+        """A writer's turn, for those who bring vectors of their own (see `Session.store`); `add`
+        and the others take it themselves. After a failure the next turn puts in order what this
+        one left. Raises `LockedError` while another process writes."""
+        with self._mutex, self._turn(_LOCK_SECONDS) as session:
+            yield session
+
+    @contextmanager
+    def _turn(self, patience: float) -> Iterator[Session]:
+        """`writing`, for those who wait only so many seconds for other processes, or threads."""
+        with self._locked(patience):
+            postings = self._derived.ready(self._database)
+            session = Session(self._database, postings)
+            try:
+                yield session
+                session.finish()
+            except BaseException:
+                postings.abandon()
+                raise
+            self._derived.publish(self._database)
+            self._derived.clean(self._database)
+
+    @contextmanager
+    def _locked(self, patience: float) -> Iterator[None]:
+        if not self._mutex.acquire(timeout=patience):
+            raise self._held()
         try:
-            with self._mutex, self._lock.acquire(timeout=_LOCK_SECONDS):
+            with self._lock.acquire(timeout=patience), noted_holder(self._folder):
                 yield
         except Timeout:
-            raise LockedError(
-                t(
-                    "Another process is writing to the collection «{name}». Wait until it has "
-                    "finished, or stop it.",
-                    name=self.name,
-                )
-            ) from None
+            raise self._held() from None
+        finally:
+            self._mutex.release()
 
-    def _check_embedder(self) -> None:
-        """Vectors of different models must never meet in one index."""
-        known, ours = self._database.get("embedder_fingerprint"), self.embedder.fingerprint
-        if not known:
-            measured = measure_knowledge(self.embedder)
-            with self._database.transaction():
-                self._database.set("embedder_fingerprint", ours)
-                self._database.set("embedder", self.embedder.name)
-                self._database.set("dimension", str(self.embedder.dimension))
-                self._database.set("knowledge", knowledge_to_json(measured))
-        elif known != ours:
-            raise EmbedderMismatchError(
-                t(
-                    "The collection «{name}» was made with the embedding model «{known}», and "
-                    "«{ours}» is set now. Set the embedder back, or index into another collection "
-                    "with -c NAME.",
-                    name=self.name,
-                    known=self._database.get("embedder"),
-                    ours=self.embedder.name,
-                )
+    def _held(self) -> LockedError:
+        return LockedError(
+            t(
+                "Another process is writing to the collection «{name}»: {holder}. Wait until "
+                "it has finished, or stop it.",
+                name=self.name,
+                holder=holder(self._folder),
             )
+        )
 
-    def _delete(self, sources: Sequence[str]) -> list[int]:
-        if not sources:
-            return []
-        with self._database.transaction():
-            chunks = [chunk for source in sources for chunk in self._database.delete(source)]
-            self._database.next_generation()
-        return chunks
+    def begin(self) -> None:
+        """Make sure, within a turn, that what is added is made as what is there. Raises
+        `EmbedderMismatchError`."""
+        if self._database.counts()[0] or self._database.vector_file():
+            self._making.check(self._database, self.name)
+        else:  # a killed writer may have recorded a model, and no document yet
+            with self._database.writing():
+                self._making.record(self._database)
 
-    def _vanished(self, roots: Sequence[Path], present: set[str]) -> list[str]:
-        return [
-            source
-            for source in (self._database.sources() if roots else ())
-            if source not in present and any(Path(source).is_relative_to(root) for root in roots)
-        ]
+    def _delete(self, session: Session, sources: Sequence[str]) -> dict[str, Span]:
+        return session.delete(sources) if sources else {}
+
+    def _others(self, places: Sequence[str], present: set[str], unread: Sequence[str]) -> list[str]:
+        unknown = tuple(f"{folder}/" for folder in unread)
+        below = {source: None for place in places for source in self._database.below(place)}
+        return [one for one in below if one not in present and not one.startswith(unknown)]
 
     # -- look --------------------------------------------------------------------------------
 
@@ -245,52 +319,65 @@ class Collection:
             raise UsageError(t("The number of results must be at least 1."))
         condition = parse_where(where) if where else None
         timings: dict[str, float] = {}
-        with self._mutex, ThreadPoolExecutor(1) as helper, timed(timings, "total"):
-            k = max(1, min(k, self._database.last_chunk()))
-            dense = mode != "lexical" and self._derived.dimension > 0
-            if dense:
-                self._check_embedder()
-            vector = helper.submit(self._embed, query, timings) if dense else None
-            self._catch_up()
-            with self._database.transaction():
+        lexical, dense = mode != "dense", mode != "lexical"
+        with ThreadPoolExecutor(1) as helper, timed(timings, "total"):
+            self._mend(lexical=lexical, dense=dense)
+            with self._readers.view(lexical=lexical, dense=dense, lost=True) as view:
+                if view.dense:
+                    self._making.check_embedder(view.database, self.name)
+                vector = helper.submit(self._embed, query, timings) if view.dense else None
                 allowed = (
-                    self._database.matching(condition.sql, condition.values) if condition else None
+                    view.database.matching(
+                        condition.sql, condition.values, by_chunk=condition.by_chunk
+                    )
+                    if condition
+                    else None
                 )
-                legs = Legs(
-                    self._derived.postings() if mode != "dense" else None,
-                    self._derived.vectors() if vector else None,
-                    vector.result if vector else None,
-                    self._derived.knowledge(),
+                k = max(1, min(k, view.database.counts()[1]))
+                ranked = retrieve(
+                    query, k, view, vector.result if vector else None, allowed, timings
                 )
-                ranked = retrieve(query, k, legs, allowed, timings)
-                results = to_results(ranked, self._database, k)
-                generation = self._database.generation
+                results = to_results(ranked, view.database, k)
+                generation = view.database.generation
         return SearchResponse(query, mode, self.name, generation, results, timings)
 
     def _embed(self, query: str, timings: dict[str, float]) -> list[float]:
         with timed(timings, "embed"):
             return self.embedder.embed_query(query)
 
-    def _catch_up(self) -> None:
-        """Whoever finds the postings behind mends them, unless a writer is at work, which will."""
-        if self._derived.behind():
-            try:
-                with self._lock.acquire(timeout=0):
-                    self._derived.publish()
-            except (Timeout, OSError):
+    def _mend(self, *, lexical: bool, dense: bool) -> None:
+        """Whoever finds a derived index damaged makes it anew, if no writer is at work, who would.
+        Vectors can do without for a while; postings cannot."""
+        try:
+            with self._readers.view(lexical=lexical, dense=dense):
                 return
+        except DamagedError:
+            wanted = lexical and self._lost_postings()
+        try:
+            with self._turn(_LOCK_SECONDS if wanted else 0):
+                self._derived.discard_damaged(self._database)
+        except LockedError:
+            if wanted:
+                raise
+
+    def _lost_postings(self) -> bool:
+        try:
+            with self._readers.view(lexical=True):
+                return False
+        except DamagedError:
+            return True
 
     def documents(self) -> list[tuple[Document, int]]:
         """Every document without its text, and its number of chunks, ordered by source."""
-        with self._mutex:
-            return list(self._database.documents())
+        with self._readers.view() as view:
+            return list(view.database.documents())
 
     def document(self, source: str | os.PathLike[str]) -> Document:
         """One document with its text. ``source`` may be a path as the user would type it here, or
         the end of one if that names a single document. Raises `UnknownSourceError`."""
-        with self._mutex:
-            names = self._resolve(os.fspath(source))
-            found = self._database.document(names[0]) if len(names) == 1 else None
+        with self._readers.view() as view:
+            names = self._resolve(view.database, source)
+            found = view.database.document(names[0]) if len(names) == 1 else None
         if found is None:
             raise UnknownSourceError(
                 t(
@@ -306,16 +393,21 @@ class Collection:
         """Counts, sizes, model and versions."""
         from importlib.metadata import version
 
-        with self._mutex, self._database.transaction():
-            listed = [document for document, _ in self._database.documents()]
-            documents, chunks, characters = self._database.counts()
+        with self._readers.view() as view:
+            database = view.database
+            documents, chunks, characters = database.counts()
             return Status(
-                self.name, str(self._folder), self._database.generation,
+                self.name, str(self._folder), database.generation,
                 documents, chunks, characters, disk_usage(self._folder),
-                _tally(d.format for d in listed), _tally(d.lang for d in listed),
-                self._database.get("embedder", self.embedder.name),
-                self._derived.dimension, FORMAT, version("waggledance"),
+                database.tally("format"), database.tally("lang"),
+                database.get("embedder", self.embedder.name),
+                dimension(database), FORMAT, version("waggledance"),
             )  # fmt: skip
+
+    def verify(self, watch: Watch | None = None) -> VerifyReport:
+        """Check everything against its checksums (see `indexes.upkeep.check`, which also mends)."""
+        self._derived.wait()
+        return verify(self._folder, self.name, watch)
 
     def as_retriever(self, **options: Any) -> "BaseRetriever":
         """A LangChain retriever over this collection; ``options`` are those of `search`."""
@@ -329,9 +421,10 @@ class Collection:
 
         return CollectionVectorStore(self)
 
-    def _resolve(self, source: str) -> list[str]:
+    def _resolve(self, database: Database, source: str | os.PathLike[str]) -> list[str]:
         """The sources that a name stands for: itself, a path, a folder, the end of a path."""
-        if found := named(source, self._database.sources()):
+        name = os.fspath(source)
+        if found := database.named(name, str(absolute(name))):
             return found
         raise UnknownSourceError(
             t(
@@ -341,10 +434,3 @@ class Collection:
                 source=source,
             )
         )
-
-
-def _tally(values: Iterable[str]) -> dict[str, int]:
-    tally: dict[str, int] = {}
-    for value in values:
-        tally[value] = tally.get(value, 0) + 1
-    return dict(sorted(tally.items()))

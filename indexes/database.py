@@ -1,107 +1,60 @@
-"""The truth of a collection: one SQLite database.
+"""The truth of a collection: one SQLite database (its tables are in `indexes.schema`).
 
 Documents with their whole text, chunks as spans of it, vectors as float16, and which derived
 files (FAISS, tantivy) are current. Each change is one transaction; a committed one survives a
-kill and a power cut (``synchronous=FULL``). Row numbers of chunks are never used twice, so a
-derived index can say how far it has got by the last number it holds.
+kill and a power cut (``synchronous=FULL``). The chunks of a document have consecutive numbers, and
+a number is never used twice, so a derived index can say how far it has got by the last number it
+holds.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import apsw
-import apsw.ext
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.errors import CollectionError, DamagedError
+from indexes.errors import CollectionError
+from indexes.failures import storage_errors
 from indexes.i18n import t
-from indexes.types import Chunk, Document, StoredChunk
+from indexes.records import (
+    FACTS,
+    Span,
+    VectorFile,
+    enumerated,
+    seal,
+    to_document,
+    to_json,
+    to_matrix,
+    to_row,
+)
+from indexes.schema import FORMAT, connect, create_tables
+from indexes.types import Chunk, Document, StoredChunk, chunk_id
 
-FORMAT = 1
 _BATCH = 500
-
-_FACTS = "source, title, format, lang, size, modified_ns, sha256, added, metadata, page_starts"
-_FIELDS = (*_FACTS.split(", "), "text")
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE documents (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    source TEXT NOT NULL UNIQUE,
-    title TEXT NOT NULL,
-    format TEXT NOT NULL,
-    lang TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    modified_ns INTEGER NOT NULL,
-    sha256 TEXT NOT NULL,
-    added TEXT NOT NULL,
-    metadata TEXT NOT NULL,
-    page_starts TEXT NOT NULL,
-    text TEXT NOT NULL
-) STRICT;
-CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    document INTEGER NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
-    start INTEGER NOT NULL,
-    "end" INTEGER NOT NULL,
-    page INTEGER,
-    heading TEXT NOT NULL,
-    vector BLOB NOT NULL
-) STRICT;
-CREATE INDEX chunks_by_document ON chunks (document);
-CREATE TABLE removed (chunk INTEGER PRIMARY KEY) STRICT;
-CREATE TABLE vector_file (
-    only INTEGER PRIMARY KEY CHECK (only = 1),
-    name TEXT NOT NULL, sha256 TEXT NOT NULL, last_chunk INTEGER NOT NULL
-) STRICT;
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class VectorFile:
-    """The live FAISS file: it holds every chunk up to ``last_chunk`` that lived when it was made;
-    chunks deleted since are listed in the table ``removed``."""
-
-    name: str
-    sha256: str
-    last_chunk: int
 
 
 class Database:
-    """One connection. ``Database(path)`` opens, and creates the tables in an empty file."""
+    """One connection, to be used by one thread at a time. ``Database(path)`` opens it, and creates
+    the tables in an empty file."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._db = apsw.Connection(str(path))
-            self._db.set_busy_timeout(10_000)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-                self._db.execute(f"PRAGMA {pragma}")
+        self.path = path
+        with storage_errors(path):
+            self.connection = connect(path)
             self._prepare()
-        except (apsw.NotADBError, apsw.CorruptError) as error:
-            raise DamagedError(
-                t(
-                    "The database {path} is damaged: {reason}. Restore it from a backup, or delete "
-                    "the folder and index the documents again.",
-                    path=path,
-                    reason=error,
-                )
-            ) from error
-        except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
-            raise CollectionError(
-                t("The database {path} cannot be opened: {reason}.", path=path, reason=error)
-            ) from error
 
     def _prepare(self) -> None:
-        with self._db:
-            if not self._db.pragma("user_version"):
-                self._db.execute(_SCHEMA)
-                self._db.pragma("user_version", FORMAT)
-        found = self._db.pragma("user_version")
+        if not self.connection.pragma("user_version"):
+            with self.writing():
+                if not self.connection.pragma("user_version"):
+                    create_tables(self.connection)
+        found = self.connection.pragma("user_version")
         if found != FORMAT:
+            self.connection.close()
             raise CollectionError(
                 t(
                     "This collection has format {found}, and this version of Waggle reads format "
@@ -112,11 +65,43 @@ class Database:
             )
 
     def close(self) -> None:
-        self._db.close()
+        self.connection.close()
 
-    def transaction(self) -> AbstractContextManager[Any]:
-        """All or nothing; nested uses become savepoints."""
-        return self._db
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One snapshot: what others commit meanwhile is not seen."""
+        with storage_errors(self.path):
+            self.connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if self.connection.in_transaction:  # SQLite itself ends one that meets damage
+                    self.connection.execute("ROLLBACK")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """All or nothing."""
+        with storage_errors(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def checkpoint(self) -> None:
+        """Move the log into the database and empty it, unless a reader still needs it: a log that
+        readers keep the writer from emptying would grow without end."""
+        with storage_errors(self.path):
+            try:
+                self.connection.execute("PRAGMA busy_timeout = 50")
+                self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.BusyError:
+                return
+            finally:
+                self.connection.execute("PRAGMA busy_timeout = 10000")
 
     # -- facts about the collection ----------------------------------------------------------
 
@@ -124,7 +109,10 @@ class Database:
         return str(self._value("SELECT value FROM meta WHERE key = ?", (key,), default))
 
     def set(self, key: str, value: str) -> None:
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def unset(self, key: str) -> None:
+        self.connection.execute("DELETE FROM meta WHERE key = ?", (key,))
 
     @property
     def generation(self) -> int:
@@ -136,185 +124,315 @@ class Database:
 
     def counts(self) -> tuple[int, int, int]:
         """Numbers of documents, of chunks, and of characters of text."""
-        documents = self._value("SELECT count(*) FROM documents", (), 0)
-        chunks = self._value("SELECT count(*) FROM chunks", (), 0)
-        characters = self._value("SELECT coalesce(sum(length(text)), 0) FROM documents", (), 0)
-        return int(documents), int(chunks), int(characters)
+        documents, chunks, characters = self._row(
+            "SELECT documents, chunks, characters FROM counts", ()
+        )
+        return documents, chunks, characters
+
+    def _count(self, documents: int, chunks: int, characters: int) -> None:
+        self.connection.execute(
+            "UPDATE counts SET documents = documents + ?, chunks = chunks + ?,"
+            " characters = characters + ?",
+            (documents, chunks, characters),
+        )
 
     # -- documents ---------------------------------------------------------------------------
 
     def insert(
         self, document: Document, chunks: Sequence[Chunk], vectors: NDArray[np.float32]
-    ) -> bool:
-        """Store a document; tells whether it replaced one of the same source."""
-        replaced = self.version(document.source) is not None
-        self.delete(document.source)
-        self._db.execute(
-            f"INSERT INTO documents ({_FACTS}, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                document.source,
-                document.title,
-                document.format,
-                document.lang,
-                document.size,
-                document.modified_ns,
-                document.sha256,
-                document.added,
-                _json(dict(document.metadata)),
-                _json(document.page_starts),
-                document.text,
-            ),
+    ) -> tuple[Span, bool]:
+        """Store a document; returns its chunks, and whether it replaced one of the same source."""
+        replaced = bool(self.delete(document.source))
+        facts = to_row(document)
+        self.connection.execute(
+            f"INSERT INTO documents ({FACTS}) VALUES ({', '.join('?' * len(facts))})", facts
         )
-        row = self._db.last_insert_rowid()
-        self._db.executemany(
-            'INSERT INTO chunks (document, start, "end", page, heading, vector)'
-            " VALUES (?, ?, ?, ?, ?, ?)",
+        row = self.connection.last_insert_rowid()
+        self.connection.execute("INSERT INTO texts VALUES (?, ?)", (row, document.text))
+        span = self.insert_passages(row, document.text, chunks, vectors)
+        self._count(1, len(chunks), len(document.text))
+        return span, replaced
+
+    def insert_passages(
+        self,
+        document: int,
+        text: str,
+        chunks: Sequence[Chunk],
+        vectors: NDArray[np.float32],
+        prefix: str = "",
+    ) -> Span:
+        """Store the chunks and vectors of the document with this row number, whose text is
+        ``text``, in the live tables or in those with ``prefix``."""
+        data = vectors.astype(np.float16)
+        first = self.last_chunk(prefix) + 1
+        span = Span(first, first + len(chunks) - 1, seal(text, chunks, data))
+        self.connection.executemany(
+            f"INSERT INTO {prefix}chunks VALUES (?, ?, ?, ?, ?, ?)",
             [
-                (row, c.start, c.end, c.page, _json(c.heading), vector.tobytes())
-                for c, vector in zip(chunks, vectors.astype(np.float16), strict=True)
+                (number, document, c.start, c.end, c.page, to_json(c.heading))
+                for number, c in zip(span.numbers(), chunks, strict=True)
             ],
         )
-        return replaced
+        self.connection.executemany(
+            f"INSERT INTO {prefix}vectors VALUES (?, ?)",
+            [(n, row.tobytes()) for n, row in zip(span.numbers(), data, strict=True)],
+        )
+        self.connection.execute(
+            f"INSERT INTO {prefix}spans VALUES (?, ?, ?, ?)",
+            (document, span.first, span.last, span.seal),
+        )
+        return span
 
-    def delete(self, source: str) -> list[int]:
-        """Delete a document; returns the numbers of its chunks (empty if there is none)."""
-        chunks = self.chunks_of(source)
-        self._db.executemany("INSERT INTO removed VALUES (?)", [(chunk,) for chunk in chunks])
-        self._db.execute("DELETE FROM documents WHERE source = ?", (source,))
-        return chunks
+    def delete(self, source: str) -> Span | None:
+        """Delete a document; returns its chunks, or nothing where there is no such document."""
+        row = self._row(
+            "SELECT id, first, last, seal, length(text) FROM documents"
+            " JOIN spans ON spans.document = id JOIN texts ON texts.document = id"
+            " WHERE source = ?",
+            (source,),
+        )
+        if row is None:
+            return None
+        document, *span_fields, characters = row
+        span = Span(*span_fields)
+        generation = self.generation + 1
+        self.connection.executemany(
+            "INSERT INTO removed_vectors VALUES (?, ?)", [(n, generation) for n in span.numbers()]
+        )
+        self.connection.executemany(
+            "INSERT INTO removed_postings VALUES (?)", [(n,) for n in span.numbers()]
+        )
+        for table, key in (("chunks", "id"), ("vectors", "chunk")):
+            self.connection.execute(
+                f"DELETE FROM {table} WHERE {key} BETWEEN ? AND ?", (span.first, span.last)
+            )
+        self.connection.execute("DELETE FROM spans WHERE document = ?", (document,))
+        self.connection.execute("DELETE FROM documents WHERE id = ?", (document,))
+        self._count(-1, -len(span.numbers()), -characters)
+        return span
 
     def touch(self, source: str, modified_ns: int) -> None:
         """Record a new time of modification of an unchanged file."""
-        self._db.execute(
+        self.connection.execute(
             "UPDATE documents SET modified_ns = ? WHERE source = ?", (modified_ns, source)
         )
 
-    def version(self, source: str) -> tuple[int, int, str] | None:
-        """Size, time of modification and SHA-256 of a stored source."""
-        row = self._row(
-            "SELECT size, modified_ns, sha256 FROM documents WHERE source = ?", (source,)
+    def versions(self, sources: Sequence[str]) -> dict[str, tuple[int, int, str]]:
+        """Size, time of modification and SHA-256 of those of the ``sources`` that are stored."""
+        cursor = self.connection.execute(
+            "SELECT source, size, modified_ns, sha256 FROM documents"
+            " WHERE source IN (SELECT value FROM json_each(?))",
+            (json.dumps(sources),),
         )
-        return tuple(row) if row else None
+        return {source: (size, modified, sha) for source, size, modified, sha in cursor}
 
-    def sources(self) -> list[str]:
-        return [row[0] for row in self._db.execute("SELECT source FROM documents ORDER BY source")]
+    def sources(self) -> Iterator[str]:
+        """Every source, in order."""
+        for (source,) in self.connection.execute("SELECT source FROM documents ORDER BY source"):
+            yield source
+
+    def below(self, path: str) -> list[str]:
+        """The sources that are ``path`` or lie under that folder, in order."""
+        folder = path.rstrip("/") + "/"
+        sql = "SELECT source FROM documents WHERE source = ? OR source >= ? AND source < ?"
+        return self._column(f"{sql} ORDER BY source", (path, folder, folder[:-1] + "0"))
+
+    def named(self, source: str, path: str) -> list[str]:
+        """The sources that a name stands for: itself, all at or under the absolute ``path`` that
+        it is here, else all that end with it as a path."""
+        if not source:
+            return []
+        if self.versions([source]):
+            return [source]
+        ending = "/" + source.lstrip("/")
+        sql = "SELECT source FROM documents WHERE substr(source, -?) = ? ORDER BY source"
+        return self.below(path) or self._column(sql, (len(ending), ending))
 
     def documents(self) -> Iterator[tuple[Document, int]]:
         """Every document, without its text, and its number of chunks; ordered by source."""
-        cursor = self._db.execute(
-            f"SELECT {_FACTS}, '',"
-            " (SELECT count(*) FROM chunks WHERE document = documents.id)"
-            " FROM documents ORDER BY source"
+        cursor = self.connection.execute(
+            f"SELECT last - first + 1, {FACTS}, '' FROM documents"
+            " JOIN spans ON document = documents.id ORDER BY source"
         )
-        return ((_document(row[:-1]), row[-1]) for row in cursor)
+        return ((to_document(row), chunks) for chunks, *row in cursor)
 
     def document(self, source: str) -> Document | None:
         """One document with its text."""
-        row = self._row(f"SELECT {_FACTS}, text FROM documents WHERE source = ?", (source,))
-        return _document(row) if row else None
+        row = self._row(
+            f"SELECT {FACTS}, text FROM documents JOIN texts ON document = documents.id"
+            " WHERE source = ?",
+            (source,),
+        )
+        return to_document(row) if row else None
+
+    def tally(self, fact: str) -> dict[str, int]:
+        """How many documents there are of each ``format`` or ``lang``."""
+        sql = f"SELECT {fact}, count(*) FROM documents GROUP BY 1 ORDER BY 1"
+        rows: Iterator[Any] = self.connection.execute(sql)
+        return dict(rows)
+
+    def document_of(self, row: int) -> Document:
+        """The document with this row number, with its text."""
+        sql = f"SELECT {FACTS}, text FROM documents JOIN texts ON document = id WHERE id = ?"
+        return to_document(self._row(sql, (row,)))
+
+    def recount_chunks(self) -> None:
+        """Count the chunks after all were replaced; none of the old ones is to be remembered."""
+        self.connection.execute("UPDATE counts SET chunks = (SELECT count(*) FROM chunks)")
+        self.connection.execute("DELETE FROM removed_vectors")
+        self.connection.execute("DELETE FROM removed_postings")
 
     # -- chunks ------------------------------------------------------------------------------
 
-    def chunks_of(self, source: str) -> list[int]:
-        return self._numbers(
-            "SELECT chunks.id FROM chunks JOIN documents ON document = documents.id"
-            " WHERE source = ? ORDER BY chunks.id",
+    def passages(self, source: str) -> tuple[str, ...]:
+        """The names of the chunks of a document, in order."""
+        cursor = self.connection.execute(
+            'SELECT chunks.start, substr(text, chunks.start + 1, chunks."end" - chunks.start)'
+            " FROM documents JOIN texts ON texts.document = documents.id"
+            " JOIN spans ON spans.document = documents.id"
+            " JOIN chunks ON chunks.id BETWEEN first AND last WHERE source = ? ORDER BY chunks.id",
             (source,),
         )
+        return tuple(chunk_id(source, start, text) for start, text in cursor)
 
     def chunks(self, numbers: Iterable[int]) -> dict[int, StoredChunk]:
         """The chunks of these numbers that are alive, with their text and document."""
-        wanted = json.dumps([int(number) for number in numbers])
-        cursor = self._db.execute(
-            f'SELECT chunks.id, start, "end", page, heading, {_FACTS},'
+        cursor = self.connection.execute(
+            f'SELECT chunks.id, start, "end", page, heading, {FACTS},'
             ' substr(text, start + 1, "end" - start)'
-            " FROM chunks JOIN documents ON document = documents.id"
+            " FROM chunks JOIN documents ON chunks.document = documents.id"
+            " JOIN texts ON texts.document = documents.id"
             " WHERE chunks.id IN (SELECT value FROM json_each(?))",
-            (wanted,),
+            (json.dumps([int(number) for number in numbers]),),
         )
         found = {}
         for number, start, end, page, heading, *fields, text in cursor:
             chunk = Chunk(text, start, end, page, tuple(json.loads(heading)))
-            found[number] = StoredChunk(number, chunk, _document((*fields, "")))
+            found[number] = StoredChunk(number, chunk, to_document((*fields, "")))
         return found
 
-    def chunks_after(self, last: int) -> Iterator[StoredChunk]:
-        """The living chunks with larger numbers, in order; text and document included."""
-        while batch := self._numbers(
-            "SELECT id FROM chunks WHERE id > ? ORDER BY id LIMIT ?", (last, _BATCH)
-        ):
-            yield from self.chunks(batch).values()
-            last = batch[-1]
+    def living(self, numbers: Sequence[int]) -> frozenset[int]:
+        """Those of these chunks that are alive."""
+        sql = "SELECT id FROM chunks WHERE id IN (SELECT value FROM json_each(?))"
+        return frozenset(self._column(sql, (json.dumps(list(numbers)),)))
 
-    def last_chunk(self) -> int:
+    def stored(self, prefix: str = "") -> Iterator[tuple[Document, Span, list[StoredChunk]]]:
+        """Every document with its text, and its chunks."""
+        cursor = self.connection.execute(
+            f"SELECT first, last, seal, {FACTS}, text FROM documents"
+            " JOIN texts ON texts.document = id"
+            f" JOIN {prefix}spans AS spans ON spans.document = id ORDER BY id"
+        )
+        for first, last, sealed, *fields in cursor:
+            document, span = to_document(fields), Span(first, last, sealed)
+            yield document, span, self._chunks_of(document, span, prefix)
+
+    def every_chunk(self, prefix: str = "") -> Iterator[StoredChunk]:
+        """Every chunk, by document."""
+        for _, _, chunks in self.stored(prefix):
+            yield from chunks
+
+    def _chunks_of(self, document: Document, span: Span, prefix: str) -> list[StoredChunk]:
+        cursor = self.connection.execute(
+            f'SELECT id, start, "end", page, heading FROM {prefix}chunks'
+            " WHERE id BETWEEN ? AND ? ORDER BY id",
+            (span.first, span.last),
+        )
+        return [
+            StoredChunk(
+                number,
+                Chunk(document.text[start:end], start, end, page, tuple(json.loads(heading))),
+                document,
+            )
+            for number, start, end, page, heading in cursor
+        ]
+
+    def last_chunk(self, prefix: str = "") -> int:
         """The highest chunk number ever given out."""
-        return int(self._value("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'", (), 0))
+        sql = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+        return int(self._value(sql, (f"{prefix}chunks",), 0))
+
+    def matching(
+        self, condition: str, values: Sequence[object], *, by_chunk: bool
+    ) -> NDArray[np.int64]:
+        """The chunks for which an SQL condition over ``documents``, and ``chunks`` if
+        ``by_chunk``, holds; in order."""
+        if by_chunk:
+            sql = (
+                "SELECT chunks.id, chunks.id FROM chunks JOIN documents ON document = documents.id"
+            )
+        else:
+            sql = "SELECT first, last FROM documents JOIN spans ON document = documents.id"
+        rows = self.connection.execute(f"{sql} WHERE {condition}", tuple(values)).fetchall()
+        spans = np.asarray(rows, dtype=np.int64).reshape(-1, 2)
+        return np.sort(enumerated(spans[:, 0], spans[:, 1]))
+
+    def removed_postings(self) -> list[int]:
+        """Chunks that were deleted and may still be in the postings."""
+        return self._column("SELECT chunk FROM removed_postings", ())
+
+    def forget_postings(self, chunks: Sequence[int]) -> None:
+        """The postings do not hold these chunks any more."""
+        self.connection.executemany(
+            "DELETE FROM removed_postings WHERE chunk = ?", [(chunk,) for chunk in chunks]
+        )
+
+    # -- vectors -----------------------------------------------------------------------------
+
+    def vectors(
+        self, numbers: Sequence[int], dimension: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Those of these chunks that are alive (n,), and their vectors (n, dimension)."""
+        rows = self._rows(
+            "SELECT chunk, vector FROM vectors WHERE chunk IN (SELECT value FROM json_each(?))",
+            (json.dumps([int(number) for number in numbers]),),
+        )
+        return to_matrix(rows, dimension)
+
+    def vector_batches(
+        self, after: int, dimension: int, *, size: int = 20_000, prefix: str = ""
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+        """Numbers (n,) and vectors (n, dimension) of the living chunks after number ``after``, at
+        most ``size`` at a time."""
+        sql = f"SELECT chunk, vector FROM {prefix}vectors WHERE chunk > ? ORDER BY chunk LIMIT ?"
+        while rows := self._rows(sql, (after, size)):
+            numbers, matrix = to_matrix(rows, dimension)
+            yield numbers, matrix
+            after = int(numbers[-1])
+
+    def removed_vectors(self) -> NDArray[np.int64]:
+        """Chunks deleted since the live vector file was made (a superset is harmless)."""
+        return np.asarray(self._column("SELECT chunk FROM removed_vectors", ()), dtype=np.int64)
 
     def pending(self, last: int) -> int:
         """How many chunks are newer than number ``last``, or removed and not yet forgotten."""
         newer = self._value("SELECT count(*) FROM chunks WHERE id > ?", (last,), 0)
-        return int(newer) + int(self._value("SELECT count(*) FROM removed", (), 0))
-
-    def removed(self) -> NDArray[np.int64]:
-        """Chunks deleted since the live vector file was made (a superset is harmless)."""
-        return np.asarray(self._numbers("SELECT chunk FROM removed", ()), dtype=np.int64)
-
-    def matching(self, condition: str, values: Sequence[object]) -> NDArray[np.int64]:
-        """The chunks for which an SQL condition over ``documents`` and ``chunks`` holds."""
-        numbers = self._numbers(
-            "SELECT chunks.id FROM chunks JOIN documents ON document = documents.id"
-            f" WHERE {condition} ORDER BY chunks.id",
-            values,
-        )
-        return np.asarray(numbers, dtype=np.int64)
-
-    # -- vectors -----------------------------------------------------------------------------
-
-    def vectors_after(
-        self, last: int, dimension: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
-        """Numbers (n,) and vectors (n, dimension) of the living chunks after number ``last``."""
-        numbers: list[int] = []
-        data = bytearray()
-        for number, vector in self._db.execute(
-            "SELECT id, vector FROM chunks WHERE id > ? ORDER BY id", (last,)
-        ):
-            numbers.append(number)
-            data += vector
-        matrix = np.frombuffer(bytes(data), dtype=np.float16).reshape(len(numbers), dimension)
-        return np.asarray(numbers, dtype=np.int64), matrix
+        return int(newer) + int(self._value("SELECT count(*) FROM removed_vectors", (), 0))
 
     def vector_file(self) -> VectorFile | None:
         row = self._row("SELECT name, sha256, last_chunk FROM vector_file", ())
         return VectorFile(*row) if row else None
 
-    def publish_vectors(self, file: VectorFile) -> None:
-        """Make ``file`` the live one; it must hold every living chunk up to its last."""
-        self._db.execute(
+    def publish_vectors(self, file: VectorFile, generation: int) -> None:
+        """Make ``file`` the live one; it holds every chunk up to its last that lived in
+        ``generation``."""
+        self.connection.execute(
             "INSERT OR REPLACE INTO vector_file VALUES (1, ?, ?, ?)",
             (file.name, file.sha256, file.last_chunk),
         )
-        self._db.execute("DELETE FROM removed WHERE chunk <= ?", (file.last_chunk,))
+        self.connection.execute("DELETE FROM removed_vectors WHERE generation <= ?", (generation,))
 
     # -- helpers -----------------------------------------------------------------------------
 
     def _row(self, sql: str, values: Sequence[object]) -> Any:
-        return next(iter(self._db.execute(sql, tuple(values))), None)
+        return next(iter(self.connection.execute(sql, tuple(values))), None)
 
     def _value(self, sql: str, values: Sequence[object], default: object) -> Any:
         row = self._row(sql, values)
         return row[0] if row else default
 
-    def _numbers(self, sql: str, values: Sequence[object]) -> list[int]:
-        return [row[0] for row in self._db.execute(sql, tuple(values))]
+    def _rows(self, sql: str, values: Sequence[object]) -> list[Any]:
+        return list(self.connection.execute(sql, tuple(values)))
 
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _document(row: Sequence[Any]) -> Document:
-    facts: dict[str, Any] = dict(zip(_FIELDS, row, strict=True))
-    facts["metadata"] = json.loads(facts["metadata"])
-    facts["page_starts"] = tuple(json.loads(facts["page_starts"]))
-    return Document(**facts)
+    def _column(self, sql: str, values: Sequence[object]) -> list[Any]:
+        return [row[0] for row in self.connection.execute(sql, tuple(values))]

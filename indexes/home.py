@@ -1,12 +1,19 @@
 """Where collections live: ``HOME/collections/NAME``, one folder for each."""
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from indexes.errors import CollectionError, UnknownCollectionError, UsageError
 from indexes.i18n import t
 
 DATABASE = "waggle.db"
+POSTINGS = "postings"
+VECTORS = "vectors"
+_HOLDER = "writer.txt"
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 
 
@@ -15,7 +22,7 @@ def collections(home: Path) -> list[str]:
     folder = home / "collections"
     if not folder.is_dir():
         return []
-    return sorted(entry.name for entry in folder.iterdir() if (entry / DATABASE).is_file())
+    return sorted(entry.name for entry in folder.iterdir() if _is_collection(entry))
 
 
 def collection_folder(home: Path, name: str, *, create: bool) -> Path:
@@ -30,11 +37,16 @@ def collection_folder(home: Path, name: str, *, create: bool) -> Path:
             )
         )
     folder = home / "collections" / name
-    if not (folder / DATABASE).is_file():
+    if not _is_collection(folder):
         if not create:
             raise _unknown(home, name)
         _make(folder)
     return folder
+
+
+def _is_collection(folder: Path) -> bool:
+    """Also one whose database was lost: it can be mended."""
+    return (folder / DATABASE).is_file() or (folder / POSTINGS).is_dir()
 
 
 def _unknown(home: Path, name: str) -> UnknownCollectionError:
@@ -64,3 +76,27 @@ def _make(folder: Path) -> None:
 def disk_usage(folder: Path) -> int:
     """Bytes of all files below ``folder``."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+@contextmanager
+def noted_holder(folder: Path) -> Iterator[None]:
+    """Write down which process holds the write lock, for those who have to wait. It is a courtesy:
+    a disk that is full must not keep anybody from removing documents."""
+    since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    with suppress(OSError):
+        (folder / _HOLDER).write_text(f"{os.getpid()} {since}\n", encoding="utf-8")
+
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / _HOLDER).unlink(missing_ok=True)
+
+
+def holder(folder: Path) -> str:
+    """Who holds the write lock, as far as it is known."""
+    try:
+        pid, since = (folder / _HOLDER).read_text("utf-8").strip().split(" ", 1)
+    except (OSError, ValueError):
+        return t("it did not say which")
+    return t("process {pid}, since {since}", pid=pid, since=since)

@@ -1,22 +1,25 @@
 """A file becomes searchable: load → split → embed → store."""
 
-import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, Self
 
-from indexes.database import Database
+from indexes.ahead import ahead
 from indexes.embedding import Embedder
 from indexes.errors import LoadError
+from indexes.failpoints import reach
 from indexes.i18n import t
+from indexes.items import Item, Version
 from indexes.language import detect_language
+from indexes.session import Prepared, Session
 from indexes.splitter import split
 from indexes.types import Chunk, Document, Extracted
 
-_BATCH_CHUNKS = 256
+_BATCH_CHUNKS = 512
+_LOOKED_UP = 512
 _UNPAIRED = re.compile("[\ud800-\udfff]")
 
 
@@ -34,84 +37,6 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """What tells one state of a source from another; ``size`` in bytes."""
-
-    size: int
-    modified_ns: int
-    sha256: str
-
-
-class Item(Protocol):
-    """Something to index."""
-
-    @property
-    def source(self) -> str:
-        """The name under which it is stored."""
-        ...
-
-    def changed(self, known: Version | None) -> Version | None:
-        """Its present version, or nothing where that is ``known``. Raises `LoadError`."""
-        ...
-
-    def load(self) -> Extracted:
-        """Its text. Raises `LoadError`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class FileItem:
-    """A file; the same size and time of modification count as unchanged, else its hash decides."""
-
-    path: Path
-    loader: Callable[[Path], Extracted]
-
-    @property
-    def source(self) -> str:
-        return str(self.path)
-
-    def changed(self, known: Version | None) -> Version | None:
-        try:
-            stat = self.path.stat()
-            if known and (known.size, known.modified_ns) == (stat.st_size, stat.st_mtime_ns):
-                return None
-            with self.path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise LoadError(
-                t("The file cannot be read: {reason}.", reason=error.strerror or error)
-            ) from error
-        return Version(stat.st_size, stat.st_mtime_ns, digest)
-
-    def load(self) -> Extracted:
-        return self.loader(self.path)
-
-
-@dataclass(frozen=True, slots=True)
-class TextItem:
-    """A text in memory."""
-
-    source: str
-    text: str
-    metadata: Mapping[str, Any]
-
-    @classmethod
-    def make(cls, text: str, metadata: Mapping[str, Any], source: str = "") -> Self:
-        digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
-        kept = {k: v for k, v in metadata.items() if isinstance(v, str | int | float | bool)}
-        return cls(source or f"text:{digest[:16]}", text, kept)
-
-    def changed(self, known: Version | None) -> Version | None:
-        data = self.text.encode("utf-8", "replace")
-        now = Version(len(data), 0, hashlib.sha256(data).hexdigest())
-        return None if now == known else now
-
-    def load(self) -> Extracted:
-        title = str(self.metadata.get("title", ""))
-        return Extracted(self.text, "text", "text", title=title, metadata=self.metadata)
-
-
 @dataclass(slots=True)
 class Outcome:
     """What a run did; ``failed`` holds (source, reason)."""
@@ -122,52 +47,110 @@ class Outcome:
     chunks: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
 
+    @property
+    def items(self) -> int:
+        """How many items are done."""
+        return self.added + self.updated + self.unchanged + len(self.failed)
+
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
-    document: Document
-    chunks: Sequence[Chunk]
+class _Changed:
+    """An item that must be read."""
+
+    item: Item
+    known: Version | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Touched:
+    """A file with a new time of modification and the old content."""
+
+    source: str
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    source: str
+    reason: str
+
+
+Loaded = Prepared | _Touched | _Failed
 
 
 def index_items(
-    items: Sequence[Item], database: Database, embedder: Embedder, report: Report | None = None
+    items: Sequence[Item],
+    session: Session,
+    embedder: Embedder,
+    report: Report | None = None,
+    *,
+    workers: int = 1,
+    target_tokens: int | None = None,
 ) -> Outcome:
     """Store every item that is new or changed. One that cannot be read is reported, and what the
     collection holds of it from an earlier run stays. Each batch is one transaction: what is
-    committed is searchable and survives a kill."""
+    committed is searchable and survives a kill. ``workers`` threads load and split what comes
+    next while this one embeds and stores."""
     outcome = Outcome()
-    batch: list[_Prepared] = []
-    for done, item in enumerate(items, 1):
-        try:
-            if version := _changed(item, database):
-                batch.append(_prepare(item, version, embedder))
-            else:
-                outcome.unchanged += 1
-        except LoadError as error:
-            outcome.failed.append((item.source, str(error)))
-        if done == len(items) or sum(len(p.chunks) for p in batch) >= _BATCH_CHUNKS:
-            tell = _teller(report, done, len(items), outcome.chunks, item.source)
-            _store(batch, database, embedder, outcome, tell)
-            batch = []
-        _teller(report, done, len(items), outcome.chunks, item.source)(0)
+    progress = _Progress(report, len(items))
+
+    def load(changed: _Changed) -> Loaded:
+        return _load(changed, embedder, target_tokens)
+
+    with closing(ahead(load, _changed(items, session, outcome, progress), workers)) as loaded:
+        for batch in _batches(loaded):
+            prepared = _sorted_out(batch, session, outcome)
+            texts = [chunk.text for document in prepared for chunk in document.chunks]
+            reach("pipeline.loaded")
+            vectors = embedder.encode(texts, progress=progress.begin(batch, len(texts)))
+            reach("pipeline.embedded")
+            updated = session.store(prepared, vectors) if prepared else 0
+            outcome.updated += updated
+            outcome.added += len(prepared) - updated
+            outcome.chunks += len(texts)
+            progress.stored(outcome)
     return outcome
 
 
-def _changed(item: Item, database: Database) -> Version | None:
-    if _UNPAIRED.search(item.source):  # how Python holds the bytes of a name that is no UTF-8
-        raise LoadError(t("The file's name is not valid UTF-8. Rename it."))
-    known = database.version(item.source)
-    version = item.changed(known and Version(*known))
-    if version and known and version.sha256 == known[2]:
-        database.touch(item.source, version.modified_ns)
-        return None
-    return version
+def _changed(
+    items: Sequence[Item], session: Session, outcome: Outcome, progress: "_Progress"
+) -> Iterator[_Changed]:
+    """The items whose size or time is not that which is stored."""
+    for first in range(0, len(items), _LOOKED_UP):
+        window = items[first : first + _LOOKED_UP]
+        known = session.database.versions([i.source for i in window if _well_named(i.source)])
+        for item in window:
+            version = known.get(item.source)
+            if version and item.unchanged(Version(*version)):
+                outcome.unchanged += 1
+                progress.skipped(outcome)
+            else:
+                yield _Changed(item, Version(*version) if version else None)
 
 
-def _prepare(item: Item, version: Version, embedder: Embedder) -> _Prepared:
+def _well_named(source: str) -> bool:
+    """Python holds the bytes of a name that is no UTF-8 as unpaired surrogates."""
+    return _UNPAIRED.search(source) is None
+
+
+def _load(changed: _Changed, embedder: Embedder, target_tokens: int | None) -> Loaded:
+    item, known = changed.item, changed.known
+    try:
+        if not _well_named(item.source):
+            raise LoadError(t("The file's name is not valid UTF-8. Rename it."))
+        version = item.version()
+        if known and version.sha256 == known.sha256:
+            return _Touched(item.source, version.modified_ns)
+        return _prepare(item, version, embedder, target_tokens)
+    except LoadError as error:
+        return _Failed(item.source, str(error))
+
+
+def _prepare(
+    item: Item, version: Version, embedder: Embedder, target_tokens: int | None
+) -> Prepared:
     extracted = item.load()
-    counter = getattr(embedder, "tokenizer", embedder.count_tokens)
-    chunks = split(extracted, counter, embedder.max_tokens)
+    chunks = passages(extracted, embedder, target_tokens)
     if not chunks:
         raise LoadError(t("The file holds no text."))
     document = Document(
@@ -182,38 +165,71 @@ def _prepare(item: Item, version: Version, embedder: Embedder) -> _Prepared:
         metadata=extracted.metadata,
         text=extracted.text,
         page_starts=extracted.page_starts,
+        kind=extracted.kind,
+        language=extracted.language,
     )
-    return _Prepared(document, chunks)
+    return Prepared(document, chunks)
 
 
-def _store(
-    batch: Sequence[_Prepared],
-    database: Database,
-    embedder: Embedder,
-    outcome: Outcome,
-    tell: Callable[[int], None],
-) -> None:
-    if not batch:
-        return
-    texts = [chunk.text for prepared in batch for chunk in prepared.chunks]
-    vectors = embedder.encode(texts, progress=tell)
-    at = updated = 0
-    with database.transaction():
-        for prepared in batch:
-            end = at + len(prepared.chunks)
-            updated += database.insert(prepared.document, prepared.chunks, vectors[at:end])
-            at = end
-        database.next_generation()
-    outcome.updated += updated
-    outcome.added += len(batch) - updated
-    outcome.chunks += len(texts)
+def passages(
+    extracted: Extracted, embedder: Embedder, target_tokens: int | None = None
+) -> list[Chunk]:
+    """Split a text into passages that the embedding model can read whole."""
+    counter = getattr(embedder, "tokenizer", embedder.count_tokens)
+    return split(extracted, counter, embedder.max_tokens, target_tokens)
 
 
-def _teller(
-    report: Report | None, done: int, total: int, chunks: int, source: str
-) -> Callable[[int], None]:
-    def tell(embedded: int) -> None:
-        if report:
-            report(Progress(done, total, chunks + embedded, source))
+def _batches(loaded: Iterable[Loaded]) -> Iterator[list[Loaded]]:
+    """What was loaded, in batches of about as many chunks as are embedded at once."""
+    batch: list[Loaded] = []
+    chunks = 0
+    for one in loaded:
+        batch.append(one)
+        chunks += len(one.chunks) if isinstance(one, Prepared) else 0
+        if chunks >= _BATCH_CHUNKS or len(batch) >= _LOOKED_UP:
+            yield batch
+            batch, chunks = [], 0
+    if batch:
+        yield batch
 
-    return tell
+
+def _sorted_out(batch: Sequence[Loaded], session: Session, outcome: Outcome) -> list[Prepared]:
+    """What of a batch is to be stored; the rest is recorded here."""
+    touched = {one.source: one.modified_ns for one in batch if isinstance(one, _Touched)}
+    session.touch(touched)
+    outcome.unchanged += len(touched)
+    outcome.failed += [(one.source, one.reason) for one in batch if isinstance(one, _Failed)]
+    return [one for one in batch if isinstance(one, Prepared)]
+
+
+class _Progress:
+    """Tells a `Report` how far the run is."""
+
+    def __init__(self, report: Report | None, total: int) -> None:
+        self._report = report or (lambda _: None)
+        self._total = total
+        self._items = self._chunks = 0
+        self._source = ""
+
+    def skipped(self, outcome: Outcome) -> None:
+        """One more item is unchanged."""
+        self._items = outcome.items
+        if self._items % _LOOKED_UP == 0 or self._items == self._total:
+            self._tell(0, 0)
+
+    def begin(self, batch: Sequence[Loaded], chunks: int) -> Callable[[int], None]:
+        """A batch is about to be embedded; what is returned is told how many of its ``chunks``
+        are done."""
+        last = batch[-1]
+        self._source = last.document.source if isinstance(last, Prepared) else last.source
+        return lambda done: self._tell(len(batch) * done // chunks, done)
+
+    def stored(self, outcome: Outcome) -> None:
+        """The batch is in the collection."""
+        self._items, self._chunks = outcome.items, outcome.chunks
+        self._tell(0, 0)
+
+    def _tell(self, items: int, chunks: int) -> None:
+        self._report(
+            Progress(self._items + items, self._total, self._chunks + chunks, self._source)
+        )

@@ -1,7 +1,6 @@
 """One search: ask each leg, fill in what one leg says of the other's finds, fuse, read the text."""
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,35 +9,23 @@ from numpy.typing import NDArray
 
 from indexes.clock import timed
 from indexes.database import Database
+from indexes.derived import knowledge
 from indexes.fusion import (
     DENSE_ONLY,
     LEXICAL_ONLY,
     Blend,
     Candidate,
-    Knowledge,
-    Script,
     choose_blend,
     fuse,
 )
-from indexes.postings import Postings
-from indexes.types import SearchResult
-from indexes.vectors import VectorSnapshot
+from indexes.snapshot import View
+from indexes.types import SearchResult, chunk_id
+from indexes.vectors import cosines
 
 Mode = Literal["hybrid", "dense", "lexical"]
 
 _DEPTH = 100
 """Candidates from each leg; more cost time and changed no figure of the benchmark."""
-
-
-@dataclass(frozen=True, slots=True)
-class Legs:
-    """What a search can ask: BM25, the vectors, both. ``vector`` waits for the query's embedding,
-    which another thread computes meanwhile; ``knowledge`` tells what the embedding model knows."""
-
-    lexical: Postings | None
-    dense: VectorSnapshot | None
-    vector: Callable[[], Sequence[float]] | None
-    knowledge: Mapping[Script, Knowledge]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,38 +39,43 @@ class Ranked:
 def retrieve(
     query: str,
     k: int,
-    legs: Legs,
+    view: View,
+    vector: Callable[[], Sequence[float]] | None,
     allowed: NDArray[np.int64] | None,
     timings: dict[str, float],
 ) -> list[Ranked]:
-    """At least the ``k`` best chunks, best first. A leg that is absent has no say."""
+    """At least the ``k`` best chunks, best first. A leg that ``view`` lacks has no say. ``vector``
+    waits for the query's embedding, which another thread computes meanwhile."""
     depth = max(_DEPTH, 2 * k)
     lexical: dict[int, float] = {}
     dense: dict[int, float] = {}
-    if legs.lexical:
+    if view.lexical:
         with timed(timings, "lexical"):
-            lexical = dict(legs.lexical.search(query, depth, allowed))
-    if legs.dense and legs.vector:
+            if allowed is None:
+                lexical = view.best_lexical(query, depth, k)
+            else:
+                lexical = dict(view.lexical.search(query, depth, allowed))
+    if view.dense and vector:
         with timed(timings, "wait"):
-            vector = np.asarray(legs.vector(), dtype=np.float32)
+            embedded = np.asarray(vector(), dtype=np.float32)
         with timed(timings, "dense"):
-            dense = dict(legs.dense.search(vector, depth, allowed))
-            dense |= legs.dense.scores(vector, [n for n in lexical if n not in dense])
-    if legs.lexical and dense:
+            dense = dict(view.dense.search(embedded, depth, view.stored, allowed, k))
+            dense |= cosines(embedded, [n for n in lexical if n not in dense], view.stored)
+    if view.lexical and dense:
         with timed(timings, "lexical_rest"):
-            rest = np.asarray([n for n in dense if n not in lexical], dtype=np.int64)
-            lexical |= dict(legs.lexical.search(query, len(rest), rest)) if len(rest) else {}
+            rest = np.sort(np.asarray([n for n in dense if n not in lexical], dtype=np.int64))
+            lexical |= dict(view.lexical.search(query, len(rest), rest)) if len(rest) else {}
     candidates = [Candidate(n, dense.get(n), lexical.get(n)) for n in {**lexical, **dense}]
     by_number = {c.id: c for c in candidates}
-    best = legs.lexical.best_score(query) if legs.lexical else 0.0
-    ranking = fuse(candidates, _blend(query, legs), best)
+    best = view.lexical.best_score(query) if view.lexical else 0.0
+    ranking = fuse(candidates, _blend(query, view), best)
     return [Ranked(by_number[number], score) for number, score in ranking]
 
 
-def _blend(query: str, legs: Legs) -> Blend:
-    if legs.lexical is None:
+def _blend(query: str, view: View) -> Blend:
+    if view.lexical is None:
         return DENSE_ONLY
-    return choose_blend(query, legs.knowledge) if legs.dense else LEXICAL_ONLY
+    return choose_blend(query, knowledge(view.database)) if view.dense else LEXICAL_ONLY
 
 
 def to_results(ranked: Sequence[Ranked], database: Database, k: int) -> tuple[SearchResult, ...]:
@@ -114,9 +106,3 @@ def to_results(ranked: Sequence[Ranked], database: Database, k: int) -> tuple[Se
             )
         )
     return tuple(results)
-
-
-def chunk_id(source: str, start: int, text: str) -> str:
-    """A name for a passage that depends only on what it is and where it stands."""
-    key = f"{source}\0{start}\0{text}".encode()
-    return hashlib.sha256(key).hexdigest()[:16]

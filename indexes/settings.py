@@ -52,6 +52,9 @@ class IndexSettings(BaseModel):
     embedder: str = "all-MiniLM-L6-v2"
     threads: int | None = Field(default=None, ge=1, description="CPU threads for embedding")
     workers: int = Field(default=1, ge=1, description="processes that read documents")
+    chunk_tokens: int | None = Field(
+        default=None, ge=16, description="tokens of a passage; by default what the embedder reads"
+    )
 
 
 def find_file() -> Path | None:

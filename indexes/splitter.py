@@ -15,6 +15,8 @@ from indexes.types import Chunk, Extracted, page_at
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+SPLITTING_VERSION = "1"
+"""Changes when the same text would be cut at other places."""
 # A section below a quarter of the target may share a chunk with its neighbour.
 _TINY = 4
 

@@ -1,6 +1,7 @@
 """The values that travel through the index. All offsets count characters (code points) of the
 extracted text, start inclusive, end exclusive."""
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,8 +50,8 @@ class Chunk:
 class Document:
     """A document as it is stored. ``source`` is its absolute path or address, ``size`` is in bytes
     of the original file, ``modified_ns`` in nanoseconds since 1970, ``added`` an ISO 8601 time in
-    UTC, ``lang`` an ISO 639-1 code or empty, ``page_starts`` as in `Extracted`. ``text`` is empty
-    in listings."""
+    UTC, ``lang`` an ISO 639-1 code or empty; ``page_starts``, ``kind`` and ``language`` are as in
+    `Extracted`. ``text`` is empty in listings."""
 
     source: str
     title: str
@@ -63,6 +64,8 @@ class Document:
     metadata: Metadata
     text: str
     page_starts: tuple[int, ...] = ()
+    kind: Kind = "text"
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +119,28 @@ class IndexReport:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveReport:
-    """The receipt of a removal: the sources, and how many chunks, vectors and postings are gone."""
+class RemovedDocument:
+    """A document that is gone, and the names (``chunk_id``) of its passages."""
 
-    removed: tuple[str, ...]
+    source: str
+    passages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveReport:
+    """The receipt of a removal: the documents with their passages, and how many of the passages
+    the database, the vectors and the postings no longer hold, as was looked up afterwards."""
+
+    documents: tuple[RemovedDocument, ...]
     chunks: int
     vectors: int
     postings: int
     generation: int
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """The sources."""
+        return tuple(document.source for document in self.documents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +177,9 @@ class Status:
 def page_at(page_starts: Sequence[int], offset: int) -> int | None:
     """The page, counted from 1, on which the character at ``offset`` stands."""
     return bisect_right(page_starts, offset) or None
+
+
+def chunk_id(source: str, start: int, text: str) -> str:
+    """A name for a passage that depends only on what it is and where it stands."""
+    key = f"{source}\0{start}\0{text}".encode()
+    return hashlib.sha256(key).hexdigest()[:16]

@@ -56,10 +56,16 @@ Value = str | int | float
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """An SQL expression over the tables ``documents`` and ``chunks``, and its bound values."""
+    """An SQL expression over the table ``documents``, and ``chunks`` if ``by_chunk``, and its bound
+    values."""
 
     sql: str
     values: tuple[Value, ...]
+
+    @property
+    def by_chunk(self) -> bool:
+        """Whether it tells the chunks of one document apart."""
+        return _COLUMNS["page"] in self.sql
 
 
 def parse_where(text: str) -> Condition:
