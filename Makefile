@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -n 2 --dist loadfile
 DEMO := WAGGLE_HOME=$(CURDIR)/.waggle $(BIN)/waggle
 
-.PHONY: help install demo test test-all lint format lock bench-retrieval wheel clean
+.PHONY: help install demo test test-all lint format lock bench bench-retrieval bench-large wheel clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 18
@@ -50,8 +50,14 @@ lock: $(VENV)/.dev ## resolve the dependencies anew
 bench-retrieval: $(VENV)/.dev ## recall, MRR and nDCG on the open evaluation sets
 	$(BIN)/python -m benchmarks.retrieval
 
+bench: $(VENV)/.dev ## Waggle beside other systems, into docs/benchmarks.md
+	$(BIN)/python -m benchmarks.compare
+
+bench-large: $(VENV)/.dev ## a million passages: opening, searching, removing
+	$(BIN)/python -m benchmarks.million --folder .waggle-large
+
 wheel: $(VENV)/.dev ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .waggle dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .waggle .waggle-large benchmarks/.peers dist build .pytest_cache .mypy_cache .ruff_cache

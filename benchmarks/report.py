@@ -44,7 +44,7 @@ def scores(results: Sequence[Result], *, markdown: bool = False) -> str:
         for row, result in zip(rows, results, strict=True):
             milliseconds = _milliseconds(result.seconds)
             row.append(f"{milliseconds['median']:.1f}" if milliseconds else "")
-    return _table(head, rows, markdown)
+    return table(head, rows, markdown)
 
 
 def intervals(results: Sequence[Result], *, markdown: bool = False) -> str:
@@ -54,7 +54,7 @@ def intervals(results: Sequence[Result], *, markdown: bool = False) -> str:
         + ["{:.3f} to {:.3f}".format(*interval(result.values[name])) for name in NAMES]
         for result in results
     ]
-    return _table(["set", "ranking", *NAMES], rows, markdown)
+    return table(["set", "ranking", *NAMES], rows, markdown)
 
 
 def write_json(file: Path, results: Sequence[Result], about: Mapping[str, Any]) -> None:
@@ -81,7 +81,8 @@ def _milliseconds(seconds: Sequence[float]) -> dict[str, float] | None:
     return {"median": round(float(median), 2), "p95": round(float(late), 2)}
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool) -> str:
+    """Cells in columns: for a page, or for a terminal."""
     if markdown:
         lines = [head, ["---"] * len(head), *rows]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
