@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
+from agents.help_pages import Command, Group
 from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t
 
@@ -23,51 +23,16 @@ if TYPE_CHECKING:
 NO_ANSWER, SOME_FAILED, INTERRUPTED = 3, 4, 130
 
 
-class _Translated:
-    """The words that Typer itself puts on a help page, in the user's language."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        from typer import rich_utils
-
-        rich_utils.ARGUMENTS_PANEL_TITLE = t("Arguments")
-        rich_utils.OPTIONS_PANEL_TITLE = t("Options")
-        rich_utils.COMMANDS_PANEL_TITLE = t("Commands")
-        rich_utils.REQUIRED_LONG_STRING = t("[required]")
-        rich_utils.DEFAULT_STRING = t("[default: {}]")
-        helps = {
-            "help": t("Show this message and exit."),
-            "install_completion": t("Install completion for this shell."),
-            "show_completion": t("Show the completion script of this shell."),
-        }
-        for parameter in ctx.command.get_params(ctx):
-            parameter.help = helps.get(parameter.name, parameter.help)
-        super().format_help(ctx, formatter)  # type: ignore[misc]
-
-    def format_usage(self, ctx: Any, formatter: Any) -> None:
-        pieces = " ".join(ctx.command.collect_usage_pieces(ctx))
-        pieces = pieces.replace("[OPTIONS]", t("[OPTIONS]"))
-        pieces = pieces.replace("COMMAND [ARGS]...", t("COMMAND [ARGS]..."))
-        formatter.write_usage(ctx.command_path, pieces, prefix=t("Usage: "))
-
-
-class _Command(_Translated, TyperCommand):
-    pass
-
-
-class _Group(_Translated, TyperGroup):
-    pass
-
-
 app = typer.Typer(
     name="waggle",
-    cls=_Group,
+    cls=Group,
     help=t("Ask your documents, in English and Chinese, and see where each answer stands."),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 models = typer.Typer(
-    cls=_Group, help=t("The models that can answer and embed here."), no_args_is_help=True
+    cls=Group, help=t("The models that can answer and embed here."), no_args_is_help=True
 )
 app.add_typer(models, name="models")
 
@@ -80,6 +45,9 @@ Home = Annotated[Path | None, _shared("--home", help=t("Folder for collections a
 Name = Annotated[str | None, _shared("-c", "--collection", help=t("Name of the collection."))]
 Json = Annotated[bool, _shared("--json", help=t("Write one JSON object to stdout."))]
 Lines = Annotated[bool, typer.Option("--jsonl", help=t("With «-»: write one JSON object a line."))]
+Events = Annotated[
+    bool, typer.Option("--jsonl", help=t("With --watch: write one JSON object a change."))
+]
 Quiet = Annotated[bool, _shared("-q", "--quiet", help=t("No notices, no progress."))]
 Debug = Annotated[bool, _shared("--debug", help=t("Show the traceback of a failure."))]
 Where = Annotated[
@@ -115,9 +83,11 @@ def _root(
 # -- documents -------------------------------------------------------------------------------
 
 
-@app.command("index", cls=_Command, help=t("Add and update files and folders."))
+@app.command("index", cls=Command, help=t("Add and update files and folders."))
 def index_command(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help=t("Files and folders."))],
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH", help=t("Files and folders."))
+    ] = None,
     include: Annotated[
         Globs, typer.Option("--include", help=t("Only files that match this glob (repeatable)."))
     ] = None,
@@ -127,21 +97,29 @@ def index_command(
     prune: Annotated[
         bool, typer.Option("--prune", help=t("Remove documents whose files have vanished."))
     ] = False,
-    home: Home = None, name: Name = None, json: Json = False, quiet: Quiet = False,
-    debug: Debug = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help=t("Keep following the folders, until Ctrl-C."))
+    ] = False,
+    reembed: Annotated[
+        bool,
+        typer.Option("--reembed", help=t("Cut and embed again all that the collection holds.")),
+    ] = False,
+    home: Home = None, name: Name = None, json: Json = False, jsonl: Events = False,
+    quiet: Quiet = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    terminal = _terminal(json, quiet)
-    with _collection(home, name, terminal, create=True) as collection, terminal.indexing() as bar:
-        report = collection.add(
-            paths, include=include or (), exclude=exclude or (), prune=prune, progress=bar
-        )
-    terminal.index_report(report)
-    if report.failed:
-        done = report.added + report.updated + report.unchanged
-        raise typer.Exit(SOME_FAILED if done else 1)
+    from agents.indexing import check_index_options, run_index
+
+    check_index_options(paths, watch=watch, reembed=reembed, json=json)
+    terminal = _terminal(json or jsonl, quiet)
+    with _collection(home, name, terminal, create=not reembed) as collection:
+        failed = run_index(
+            collection, terminal, paths or [], include or (), exclude or (),
+            prune=prune, watch=watch, reembed=reembed,
+        )  # fmt: skip
+    raise typer.Exit({"": 0, "some": SOME_FAILED, "all": 1}[failed])
 
 
-@app.command("list", cls=_Command, help=t("List the documents of the collection."))
+@app.command("list", cls=Command, help=t("List the documents of the collection."))
 def list_command(
     home: Home = None, name: Name = None, json: Json = False, quiet: Quiet = False,
     debug: Debug = False,
@@ -151,9 +129,7 @@ def list_command(
         terminal.documents(collection.name, collection.documents())
 
 
-@app.command(
-    "show", cls=_Command, help=t("Show the extracted text of a document, or a span of it.")
-)
+@app.command("show", cls=Command, help=t("Show the extracted text of a document, or a span of it."))
 def show_command(
     source: Annotated[str, typer.Argument(help=t("The document, as «waggle list» names it."))],
     span: Annotated[
@@ -169,7 +145,7 @@ def show_command(
 
 
 @app.command(
-    "remove", cls=_Command, help=t("Remove documents from the collection (not from the disk).")
+    "remove", cls=Command, help=t("Remove documents from the collection (not from the disk).")
 )
 def remove_command(
     sources: Annotated[
@@ -183,7 +159,7 @@ def remove_command(
         terminal.remove_report(collection.remove(sources))
 
 
-@app.command("status", cls=_Command, help=t("Show counts, sizes, models and versions."))
+@app.command("status", cls=Command, help=t("Show counts, sizes, models and versions."))
 def status_command(
     home: Home = None, name: Name = None, json: Json = False, quiet: Quiet = False,
     debug: Debug = False,
@@ -195,10 +171,30 @@ def status_command(
         terminal.status(collection.status(), collections(collection.home))
 
 
+@app.command(
+    "verify", cls=Command, help=t("Check documents, passages, vectors and words for damage.")
+)
+def verify_command(
+    mend: Annotated[
+        bool,
+        typer.Option("--repair", help=t("Mend what is damaged, from the rest and the files.")),
+    ] = False,
+    home: Home = None, name: Name = None, json: Json = False, quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
+    from indexes.upkeep import check
+
+    terminal = _terminal(json, quiet)
+    with terminal.steps() as watch:
+        report = check(name, home=home, mend=mend, watch=watch, notice=terminal.notice)
+    terminal.verify_report(report)
+    raise typer.Exit(int(not report.ok))
+
+
 # -- questions -------------------------------------------------------------------------------
 
 
-@app.command("search", cls=_Command, help=t("Find passages; no chat model is needed."))
+@app.command("search", cls=Command, help=t("Find passages; no chat model is needed."))
 def search_command(
     query: Annotated[str, typer.Argument(help=t("What to look for; «-» reads standard input."))],
     k: Annotated[int, typer.Option("-k", help=t("Number of passages."))] = 10,
@@ -215,7 +211,7 @@ def search_command(
             terminal.results(collection.search(line, k, where=where, mode=mode))
 
 
-@app.command("ask", cls=_Command, help=t("Answer a question from the documents, with sources."))
+@app.command("ask", cls=Command, help=t("Answer a question from the documents, with sources."))
 def ask_command(
     question: Annotated[str, typer.Argument(help=t("The question; «-» reads standard input."))],
     k: Annotated[int, typer.Option("-k", help=t("Number of passages to read."))] = 5,
@@ -246,7 +242,7 @@ def ask_command(
 # -- models ----------------------------------------------------------------------------------
 
 
-@models.command("list", cls=_Command, help=t("List the models that can be pulled by name."))
+@models.command("list", cls=Command, help=t("List the models that can be pulled by name."))
 def models_list(
     home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False
 ) -> None:
@@ -256,7 +252,7 @@ def models_list(
 
 
 @models.command(
-    "pull", cls=_Command, help=t("Fetch a model; continues where it stopped, and checks it.")
+    "pull", cls=Command, help=t("Fetch a model; continues where it stopped, and checks it.")
 )
 def models_pull(
     model: Annotated[
@@ -275,7 +271,7 @@ def models_pull(
     terminal.pulled(pulled)
 
 
-@models.command("status", cls=_Command, help=t("Say what would answer a question now."))
+@models.command("status", cls=Command, help=t("Say what would answer a question now."))
 def models_status(
     chat_url: Url = None, chat_model: Model = None,
     home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False,
@@ -288,7 +284,7 @@ def models_status(
     raise typer.Exit(not status.ok)
 
 
-@app.command("doctor", cls=_Command, help=t("Examine this installation and say what mends it."))
+@app.command("doctor", cls=Command, help=t("Examine this installation and say what mends it."))
 def doctor_command(
     home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False
 ) -> None:

@@ -109,8 +109,21 @@ class Screen:
                     completed=progress.items,
                     total=progress.total,
                     rate=t("{rate} passages/s", rate=f"{progress.chunks / seconds:.0f}"),
-                    description=one_line(Path(progress.source).name)[:40],
+                    description=one_line(Path(progress.source).name)[:40] or t("Indexing"),
                 )
+
+            yield report
+
+    @contextmanager
+    def steps(self) -> Iterator[Callable[[str, int, int], None]]:
+        """A bar over each step of something that has several."""
+        from rich.progress import MofNCompleteColumn
+
+        with self._bar(MofNCompleteColumn()) as bar:
+            task = bar.add_task("", total=None)
+
+            def report(step: str, done: int, total: int) -> None:
+                bar.update(task, description=step, completed=done, total=total)
 
             yield report
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from indexes.findings import VerifyReport
 from indexes.types import Document, IndexReport, RemoveReport, SearchResponse, SearchResult, Status
 from rag.types import Answer
 
@@ -115,8 +116,14 @@ class IndexShape(Shape):
         return cls(**{**values, "failed": failed, "seconds": round(report.seconds, 3)})
 
 
+class RemovedShape(Shape):
+    source: str
+    passages: tuple[str, ...]
+
+
 class RemoveShape(Shape):
     removed: tuple[str, ...]
+    documents: tuple[RemovedShape, ...]
     chunks: int
     vectors: int
     postings: int
@@ -124,6 +131,34 @@ class RemoveShape(Shape):
 
     @classmethod
     def of(cls, report: RemoveReport) -> Self:
+        return cls.model_validate(report)
+
+
+class ProblemShape(Shape):
+    kind: str
+    subject: str
+    detail: str
+
+
+class VerifyShape(Shape):
+    collection: str
+    generation: int
+    ok: bool
+    documents: int
+    chunks: int
+    vectors: int
+    postings: int
+    pages: int
+    files: int
+    problems: tuple[ProblemShape, ...]
+    outdated: tuple[str, ...]
+    vanished: tuple[str, ...]
+    repaired: tuple[str, ...]
+    lost: tuple[str, ...]
+    seconds: float
+
+    @classmethod
+    def of(cls, report: VerifyReport) -> Self:
         return cls.model_validate(report)
 
 

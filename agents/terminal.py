@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agents.screen import Screen, clean, one_line
 from indexes.errors import UsageError
+from indexes.findings import VerifyReport
 from indexes.i18n import t
 from indexes.types import Document, IndexReport, RemoveReport, SearchResponse, SearchResult, Status
 from rag.types import Answer, Citation, Event, Finished, Retrieved, Token
@@ -77,6 +78,40 @@ class Terminal(Screen):
                 postings=report.postings,
             )
         )
+
+    def verify_report(self, report: VerifyReport) -> None:
+        """What a check of the collection found, and what was mended."""
+        if self.as_json:
+            from agents.shapes import VerifyShape
+
+            self.json(VerifyShape.of(report))
+            return
+        for sentence in report.repaired:
+            self.line(f"✓ {sentence}", "green")
+        for problem in report.problems:
+            self.line(f"✗ {short(problem.subject)}: {problem.detail}", "red")
+        for sources, words in (
+            (report.lost, t("lost, for its file is gone")),
+            (report.outdated, t("its file has changed since it was indexed")),
+            (report.vanished, t("its file is gone")),
+        ):
+            for source in sources:
+                self.line(f"! {short(source)}: {words}", "yellow")
+        self.line(
+            t(
+                "Checked: {documents} documents, {chunks} passages, {vectors} vectors, "
+                "{postings} postings, {pages} pages, {files} files in {seconds} s.",
+                documents=report.documents,
+                chunks=report.chunks,
+                vectors=report.vectors,
+                postings=report.postings,
+                pages=report.pages,
+                files=report.files,
+                seconds=f"{report.seconds:.1f}",
+            )
+        )
+        if not report.ok:
+            self.notice(t("Mend it with: waggle verify --repair"))
 
     def documents(self, collection: str, documents: Sequence[tuple[Document, int]]) -> None:
         """The documents of a collection, each with its number of passages."""

@@ -21,7 +21,7 @@ WORDS = {"verbatim", "entailed", "unsupported", "chat", "embedding", *StatusShap
          *(spec.description for spec in CATALOGUE.values())}  # fmt: skip
 
 # An error ends as a sentence, with the command to type, or with what another program said.
-ENDING = re.compile(r"[.?]$|: (waggle|pip) [\w -]+$|: \{reason\}$")
+ENDING = re.compile(r"[.?]$|: (waggle|pip) [\w {}-]+$|: \{reason\}$")
 
 
 def is_t(node: ast.AST) -> bool:

@@ -138,7 +138,9 @@ def test_a_document_that_is_not_there(waggle: Command, shelf: Path) -> None:
 def test_remove_gives_a_receipt(waggle: Command, notes: Path) -> None:
     waggle("index", notes, "--quiet")
     receipt = waggle("remove", notes / "bees.md", "--json").json
-    assert receipt.keys() == {"removed", "chunks", "vectors", "postings", "generation"}
+    facts = {"removed", "documents", "chunks", "vectors", "postings", "generation"}
+    assert receipt.keys() == facts
+    assert [len(d["passages"]) for d in receipt["documents"]] == [receipt["chunks"]]
     assert receipt["removed"] == [str(notes / "bees.md")]
     assert receipt["chunks"] == receipt["vectors"] == receipt["postings"] == 1
     assert (notes / "bees.md").exists()

@@ -17,7 +17,7 @@ Command = Callable[..., Any]
         (["zzz"], "There is no command zzz. See: waggle --help"),
         (["models", "zzz"], "There is no command zzz. See: waggle models --help"),
         (["search"], "query is missing. See: waggle search --help"),
-        (["index"], "PATH is missing. See: waggle index --help"),
+        (["index"], "Name at least one file or folder to index."),
         (["remove"], "SOURCE is missing. See: waggle remove --help"),
         (["search", "x", "-k", "abc"], "-k must be a whole number. See: waggle search --help"),
         (["search", "x", "-k", "1.5"], "-k must be a whole number. See: waggle search --help"),
