@@ -161,6 +161,9 @@ class Postings:
 
     def _opened(self) -> tantivy.IndexWriter:
         if self._writer is None:
+            # An index that was opened earlier knows only the files of then: it would strike those
+            # of another writer off tantivy's list, and nobody would ever remove them.
+            self._index = tantivy.Index(self._schema, path=str(self.folder))
             self._writer = self._index.writer(_HEAP_BYTES, 1)
         return self._writer
 

@@ -50,8 +50,9 @@ def test_search_loads_no_framework(shelf: Path, environment: Environment, as_jso
 
 
 def test_list_and_show_load_no_model_runtime(shelf: Path, environment: Environment) -> None:
+    runtimes = {"openvino", "onnxruntime", "tokenizers"}
     for arguments in (["list", "--json"], ["show", "honeys.csv"], ["status", "--json"]):
-        assert not loaded(arguments, environment()) & (FORBIDDEN | {"openvino", "onnxruntime", "tokenizers"})
+        assert not loaded(arguments, environment()) & (FORBIDDEN | runtimes)
 
 
 def test_help_loads_nothing_heavy(environment: Environment) -> None:

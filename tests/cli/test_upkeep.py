@@ -14,8 +14,8 @@ Command = Callable[..., Any]
 Environment = Callable[[], dict[str, str]]
 
 VERIFY = {
-    "collection", "generation", "ok", "documents", "chunks", "vectors", "postings", "pages", "files",
-    "problems", "outdated", "vanished", "repaired", "lost", "seconds",
+    "collection", "generation", "ok", "documents", "chunks", "vectors", "postings", "pages",
+    "files", "problems", "outdated", "vanished", "repaired", "lost", "seconds",
 }  # fmt: skip
 
 

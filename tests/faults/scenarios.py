@@ -191,10 +191,14 @@ def _publish_aside(home: Path, say: Say) -> None:
     derived._AT_ONCE, derived._SHARE = 0, 10**9
     with opened(home, HashEmbedder()) as collection:
         driver = Driver(collection, say)
-        driver.add(texts_of("fox gnu"))
-        collection._derived.wait()
-        driver.remove("doc-ant")
-        driver.add(texts_of("hen"))
+        # Without the waits, how often each place is passed would depend on who is quicker.
+        for change in (
+            lambda: driver.add(texts_of("fox gnu")),
+            lambda: driver.remove("doc-ant"),
+            lambda: driver.add(texts_of("hen")),
+        ):
+            change()
+            collection._derived.wait()
 
 
 def _littered(home: Path, say: Say) -> None:
