@@ -192,13 +192,12 @@ def _publish_aside(home: Path, say: Say) -> None:
     with opened(home, HashEmbedder()) as collection:
         driver = Driver(collection, say)
         # Without the waits, how often each place is passed would depend on who is quicker.
-        for change in (
-            lambda: driver.add(texts_of("fox gnu")),
-            lambda: driver.remove("doc-ant"),
-            lambda: driver.add(texts_of("hen")),
-        ):
-            change()
-            collection._derived.wait()
+        driver.add(texts_of("fox gnu"))
+        collection._derived.wait()
+        driver.remove("doc-ant")
+        collection._derived.wait()
+        driver.add(texts_of("hen"))
+        collection._derived.wait()
 
 
 def _littered(home: Path, say: Say) -> None:
