@@ -10,8 +10,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("indexes", "rag", "agents", "cli")
-HEAVY = {"torch", "sentence_transformers", "transformers", "openvino", "faiss", "markitdown",
-         "trafilatura", "pandas", "langchain_openai", "openai", "xllamacpp"}  # fmt: skip
+HEAVY = {"torch", "sentence_transformers", "transformers", "openvino", "onnxruntime",
+         "faiss", "markitdown", "trafilatura", "pandas", "langchain_openai", "openai",
+         "xllamacpp"}  # fmt: skip
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -1,15 +1,17 @@
-"""sentence-transformers to OpenVINO: the only place that needs torch."""
+"""sentence-transformers to ONNX or OpenVINO: the only place that needs torch."""
 
 import contextlib
 import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from indexes.embedding.base import normalised
 from indexes.embedding.files import file_sha256, writing
-from indexes.embedding.record import ExportRecord
+from indexes.embedding.int8 import INPUTS, bert_graph, is_supported
+from indexes.embedding.record import MODEL_FILES, ExportRecord
+from indexes.embedding.session import open_session, vectors
 from indexes.errors import ModelError, ModelFileError
 from indexes.i18n import t
 
@@ -17,26 +19,35 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
-_LEAST_COSINE = 0.999
+# To the vectors of the original, for each text of the sample.
+_LEAST_COSINE = {"f32": 0.999, "int8": 0.98}
+_SAMPLE = (
+    "The bees dance to tell the others where the food is.",
+    "A court may set aside an award if the tribunal exceeded its powers.",
+    "When was the bridge over the river built?",
+    "def parse(line: str) -> tuple[str, int]: return line.split()",
+)
 
 
-def convert(model_dir: Path, folder: Path, fingerprint: str) -> ExportRecord:
-    """Write ``model.xml``, ``model.bin`` and ``tokenizer.json`` to ``folder``.
+def convert(model_dir: Path, folder: Path, fingerprint: str, *, int8: bool = True) -> ExportRecord:
+    """Write the model and ``tokenizer.json`` to ``folder``.
 
+    The model is written with 8-bit products if ``int8`` allows them, the model is of the kind that
+    `indexes.embedding.int8` knows, and the vectors agree with the original's; else in float32.
     Raises ModelFileError when the model cannot be loaded, ModelError when it cannot be converted
     or written.
     """
     with _quiet():
         model = _load(model_dir)
-        tokenizer = model.tokenizer.backend_tokenizer
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        with writing(folder.parent):
-            (folder / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
-        inputs, version = _save_graph(model, folder / "model.xml")
-    names = ("model.xml", "model.bin", "tokenizer.json")
+        _save_tokenizer(model, folder)
+        precision: Literal["int8", "f32"] = "f32"
+        if int8 and _save_int8(model, folder):
+            precision = "int8"
+        inputs = INPUTS if precision == "int8" else _save_graph(model, folder / "model.xml")
+    names = MODEL_FILES[precision] + ("tokenizer.json",)
     return ExportRecord(
-        format=1,
+        format=2,
+        precision=precision,
         fingerprint=fingerprint,
         dimension=model.get_embedding_dimension() or 0,
         max_tokens=_max_tokens(model),
@@ -44,7 +55,6 @@ def convert(model_dir: Path, folder: Path, fingerprint: str) -> ExportRecord:
         inputs=inputs,
         document_prompt=_prompt(model, "document", "passage", "corpus"),
         query_prompt=_prompt(model, "query"),
-        openvino=version,
         files={name: file_sha256(folder / name) for name in names},
     )
 
@@ -102,6 +112,14 @@ def _prompt(model: "SentenceTransformer", *names: str) -> str:
     return next((prompt for prompt in found if prompt), "")
 
 
+def _save_tokenizer(model: "SentenceTransformer", folder: Path) -> None:
+    tokenizer = model.tokenizer.backend_tokenizer
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    with writing(folder.parent):
+        (folder / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence progress bars and warnings of the libraries, and OpenVINO's usage statistics.
@@ -130,9 +148,27 @@ def _quiet() -> Iterator[None]:
             os.environ["CI"] = before
 
 
-def _save_graph(model: "SentenceTransformer", path: Path) -> tuple[tuple[str, ...], str]:
+def _save_int8(model: "SentenceTransformer", folder: Path) -> bool:
+    """Save ``model.onnx`` if the model is of the known kind and close enough in 8 bits."""
+    if not is_supported(model):
+        return False
+    path = folder / "model.onnx"
+    with writing(folder.parent):
+        path.write_bytes(bert_graph(model))
+        saved = path.read_bytes()  # a full disk does not always raise
+    features = model.preprocess(list(_SAMPLE))
+    found = vectors(open_session(saved, threads=1), [features[name].numpy() for name in INPUTS])
+    expected = model.encode(list(_SAMPLE), convert_to_numpy=True, show_progress_bar=False)
+    cosines = (normalised(found) * normalised(expected)).sum(axis=1)
+    close = bool((cosines > _LEAST_COSINE["int8"]).all())
+    if not close:
+        path.unlink()
+    return close
+
+
+def _save_graph(model: "SentenceTransformer", path: Path) -> tuple[str, ...]:
     """Trace all modules (transformer, pooling, normalisation, …) into one graph and save it with
-    float16 weights; return the names of its inputs and OpenVINO's version."""
+    float16 weights; return the names of its inputs."""
     import openvino
     import torch
 
@@ -162,9 +198,9 @@ def _save_graph(model: "SentenceTransformer", path: Path) -> tuple[tuple[str, ..
             ) from error
     # A full disk does not always raise: what was read back decides.
     cosines = (normalised(found) * normalised(expected)).sum(axis=1)
-    if not (cosines > _LEAST_COSINE).all():
+    if not (cosines > _LEAST_COSINE["f32"]).all():
         raise _conversion_failed(path.parent.parent, t("the saved model computes other vectors"))
-    return inputs, openvino.__version__
+    return inputs
 
 
 def _conversion_failed(folder: Path, reason: str) -> ModelError:

@@ -1,9 +1,9 @@
-"""One-time export of a sentence-transformers model to OpenVINO's format.
+"""One-time export of a sentence-transformers model for ONNX Runtime or OpenVINO.
 
-torch and transformers take seconds to import, OpenVINO a third of a second, so they are needed
+torch and transformers take seconds to import, the runtimes a fraction of one, so they are needed
 once per model and never again. Under the cache folder::
 
-    exports/<fingerprint>/model.xml, model.bin, tokenizer.json, export.json
+    exports/<fingerprint>/model.onnx (or model.xml, model.bin), tokenizer.json, export.json
     sources/<hash of the model folder's path>.json    sizes and times of the files last hashed
 
 A folder appears under ``exports`` complete or not at all, ``export.json`` holds the checksum of

@@ -1,8 +1,12 @@
-"""Embedding on this machine's CPU, through OpenVINO."""
+"""Embedding on this machine's CPU, through ONNX Runtime (8-bit) or OpenVINO."""
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +16,8 @@ from indexes.embedding.base import Matrix, normalised, well_formed
 from indexes.embedding.compiled import open_compiled
 from indexes.embedding.export import discard, ensure_export
 from indexes.embedding.record import ExportRecord, is_intact
+from indexes.embedding.session import open_session, read_model
+from indexes.embedding.session import vectors as session_vectors
 from indexes.errors import DamagedError
 from indexes.i18n import t
 
@@ -20,20 +26,22 @@ if TYPE_CHECKING:
 
 # Texts tokenised together: enough to find neighbours of like length, few enough to hold.
 _WINDOW = 1024
-# Padded tokens run through the model at once.
-_BATCH_TOKENS = 2048
+# Padded tokens run through the model at once: few enough that layers stay in the cache.
+_BATCH_TOKENS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class _Runtime:
     tokenizer: "Tokenizer"
     """Cuts at the model's limit."""
-    model: Any
-    """An ``openvino.CompiledModel``: one call at a time."""
+    infer: Callable[[list[Any]], Matrix]
+    """Tensors of a batch to vectors of any length; may be called from several threads."""
+    workers: int
+    """Batches that are best run at once."""
 
 
 class LocalEmbedder:
-    """A sentence-transformers model, exported once and run by OpenVINO.
+    """A sentence-transformers model, exported once and run by ONNX Runtime or OpenVINO.
 
     ``model_dir`` is the model's folder (safetensors), ``cache_dir`` holds the export, and
     ``threads`` is the number of cores to use (all if None). Nothing is read before it is needed;
@@ -58,7 +66,6 @@ class LocalEmbedder:
         self._weights_sha256 = weights_sha256
         self._progress = progress
         self._loading = threading.Lock()
-        self._running = threading.Lock()
         self._export: tuple[Path, ExportRecord] | None = None
         self._runtime: _Runtime | None = None
         self._tokenizer: Tokenizer | None = None
@@ -142,25 +149,31 @@ class LocalEmbedder:
             raise DamagedError(t("{file} is damaged.", file=folder / "tokenizer.json"))
         tokenizer = _tokenizer_from((folder / "tokenizer.json").read_text("utf-8"))
         tokenizer.enable_truncation(record.max_tokens)
-        return _Runtime(tokenizer, open_compiled(folder, record, self._threads))
+        return _Runtime(tokenizer, *_open_model(folder, record, self._threads))
 
     def _encode(
         self, texts: Sequence[str], prompt: str, progress: Callable[[int], None] | None
     ) -> Matrix:
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        for first in range(0, len(texts), _WINDOW):
-            window = [prompt + well_formed(text) for text in texts[first : first + _WINDOW]]
-            encodings = self._loaded().tokenizer.encode_batch_fast(window)
-            done = first
-            for rows in _batches([len(encoding.ids) for encoding in encodings]):
-                vectors[first + rows] = self._infer([encodings[row] for row in rows])
-                done += len(rows)
-                if progress is not None:
-                    progress(done)
+        if not len(texts):
+            return vectors
+        runtime = self._loaded()
+        with ThreadPoolExecutor(runtime.workers) as pool:
+            for first in range(0, len(texts), _WINDOW):
+                window = [prompt + well_formed(text) for text in texts[first : first + _WINDOW]]
+                encodings = runtime.tokenizer.encode_batch_fast(window)
+                batches = list(_batches([len(encoding.ids) for encoding in encodings]))
+                jobs = ([encodings[row] for row in rows] for rows in batches)
+                done = first
+                for rows, found in zip(batches, pool.map(self._infer, jobs), strict=True):
+                    vectors[first + rows] = found
+                    done += len(rows)
+                    if progress is not None:
+                        progress(done)
         return normalised(vectors)
 
     def _infer(self, encodings: "list[Encoding]") -> Matrix:
-        record, model = self._record, self._loaded().model
+        record = self._record
         width = max(len(encoding.ids) for encoding in encodings)
         columns = {
             "input_ids": ([encoding.ids for encoding in encodings], record.pad_token_id),
@@ -168,9 +181,33 @@ class LocalEmbedder:
             "token_type_ids": ([encoding.type_ids for encoding in encodings], 0),
         }
         tensors = [_padded(*columns[name], width) for name in record.inputs]
-        with self._running:
+        return self._loaded().infer(tensors)
+
+
+def _open_model(
+    folder: Path, record: ExportRecord, threads: int | None
+) -> tuple[Callable[[list[Any]], Matrix], int]:
+    """How to run the export in ``folder``, and how many batches at once."""
+    if record.precision == "int8":
+        # One core a batch and several batches at once: no core waits for another.
+        session = open_session(read_model(folder, record), threads=1)
+        workers = threads or _cores()
+        return partial(session_vectors, session), workers
+    model, running = open_compiled(folder, record, threads), threading.Lock()
+
+    def infer(tensors: list[Any]) -> Matrix:
+        with running:
             output: Matrix = model(tensors)[0]
         return output
+
+    return infer, 1
+
+
+def _cores() -> int:
+    """Cores that this process may use; Linux alone can tell a part of the machine's."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _tokenizer_from(text: str) -> "Tokenizer":

@@ -8,14 +8,20 @@ from pydantic import BaseModel, ConfigDict
 from indexes.embedding.files import file_sha256, read_json
 
 RECORD_NAME = "export.json"
+MODEL_FILES = {"int8": ("model.onnx",), "f32": ("model.xml", "model.bin")}
 
 
 class ExportRecord(BaseModel):
-    """``export.json``: what the exported model is, and the SHA-256 of its files."""
+    """``export.json``: what the exported model is, and the SHA-256 of its files.
+
+    ``precision`` is ``"int8"`` for a ``model.onnx`` that ONNX Runtime runs, ``"f32"`` for a
+    ``model.xml`` with ``model.bin`` that OpenVINO runs.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1]
+    format: Literal[2]
+    precision: Literal["int8", "f32"]
     fingerprint: str
     dimension: int
     max_tokens: int
@@ -23,7 +29,6 @@ class ExportRecord(BaseModel):
     inputs: tuple[str, ...]
     document_prompt: str
     query_prompt: str
-    openvino: str
     files: dict[str, str]
 
 

@@ -16,6 +16,8 @@ from indexes.embedding.default import _installed_model
 from indexes.errors import EndpointError, ModelError, ModelFileError
 
 ROOT = Path(__file__).resolve().parents[2]
+MINILM_FINGERPRINT = "c006c9485a9bef2b32fa4211f98d5bc526db0fde6c16cd541e38233f4eced8ea"
+Damage = Callable[[Path], None]
 
 ENGLISH = [
     "When is the mooncake festival?",
@@ -130,14 +132,20 @@ class TestConformance:
                 assert np.allclose(vectors, expected, atol=1e-5)
 
 
-def test_vectors_equal_those_of_sentence_transformers(local: LocalEmbedder) -> None:
+def test_vectors_equal_those_of_sentence_transformers(cache: Path, local: LocalEmbedder) -> None:
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(_installed_model()), device="cpu")
     expected = model.encode(TEXTS, normalize_embeddings=True)
     cosines = (local.encode(TEXTS) * expected).sum(axis=1)
     assert len(TEXTS) >= 55
-    assert cosines.min() >= 0.999, TEXTS[int(cosines.argmin())]
+    # Rounding to 8 bits costs a text of no words most.
+    blank = np.array([not text.strip() for text in TEXTS])
+    assert cosines.mean() >= 0.99
+    assert cosines[blank].min() >= 0.97
+    worst = int(np.where(blank, 1, cosines).argmin())
+    assert cosines[worst] >= 0.98, TEXTS[worst]
+    assert list(cache.glob("exports/*/model.onnx"))  # not the float32 that convert falls back to
     assert local.dimension == 384
     assert local.max_tokens == model.max_seq_length == 256
 
@@ -154,7 +162,9 @@ import sys
 from pathlib import Path
 from indexes.embedding import default_embedder
 vector = default_embedder(Path(sys.argv[1]), threads=1).embed_query("When is the festival?")
-heavy = sorted({"torch", "transformers", "sentence_transformers"} & set(sys.modules))
+heavy = sorted(
+    {"torch", "transformers", "sentence_transformers", "openvino", "onnx"} & set(sys.modules)
+)
 print(sum(vector), heavy)
 """
 
@@ -170,7 +180,9 @@ def start(cache: Path) -> "subprocess.Popen[str]":
     )
 
 
-def test_torch_is_not_imported_once_the_export_exists(cache: Path, local: LocalEmbedder) -> None:
+def test_only_onnx_runtime_is_imported_once_the_export_exists(
+    cache: Path, local: LocalEmbedder
+) -> None:
     expected = sum(local.embed_query("When is the festival?"))
     output, errors = start(cache).communicate(timeout=120)
     total, heavy = output.split(maxsplit=1)
@@ -198,48 +210,9 @@ def cut_short(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
 
 
-@pytest.mark.parametrize(
-    ("damaged", "damage"),
-    [
-        ("model.bin", flip_a_byte),
-        ("model.bin", cut_short),
-        ("model.xml", Path.unlink),
-        ("tokenizer.json", flip_a_byte),
-        ("export.json", cut_short),
-        ("compiled-*.blob", flip_a_byte),
-        ("compiled-*.blob", cut_short),
-        ("compiled-*.blob", Path.unlink),
-    ],
-)
-def test_damage_is_found_and_mended(
-    cache: Path, local: LocalEmbedder, damaged: str, damage: Callable[[Path], None]
-) -> None:
-    expected = local.encode(TEXTS[:5])
-    (folder,) = (cache / "exports").iterdir()
-    if damaged.startswith("model"):  # read only where no compilation is kept
-        next(folder.glob("compiled-*.blob")).unlink()
-    path = next(folder.glob(damaged))
-    damage(path)
-    hurt = path.read_bytes() if path.exists() else b""
-    assert np.allclose(default_embedder(cache).encode(TEXTS[:5]), expected, atol=1e-5)
-    assert path.read_bytes() != hurt
-    assert [entry.name for entry in (cache / "exports").iterdir()] == [folder.name]
-
-
-def test_a_compilation_for_another_processor_is_not_used(cache: Path, local: LocalEmbedder) -> None:
-    expected = local.encode(TEXTS[:2])
-    (folder,) = (cache / "exports").iterdir()
-    kept = next(folder.glob("compiled-*.blob"))
-    foreign = kept.rename(folder / "compiled-0000000000000000.blob")
-    assert np.allclose(default_embedder(cache).encode(TEXTS[:2]), expected, atol=1e-5)
-    assert kept.exists()
-    foreign.unlink()
-
-
-@pytest.fixture
-def model_copy(tmp_path: Path) -> Path:
+def copied_model(folder: Path) -> Path:
     """The installed model, with weights linked and every other file writable."""
-    source, folder = _installed_model(), tmp_path / "my-model"
+    source = _installed_model()
     for path in source.rglob("*"):
         target = folder / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -250,8 +223,123 @@ def model_copy(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def model_copy(tmp_path: Path) -> Path:
+    return copied_model(tmp_path / "my-model")
+
+
 def edit_json(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.fixture(scope="module")
+def float_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that is not converted to 8 bits: it pools by the first token."""
+    folder = copied_model(tmp_path_factory.mktemp("float") / "first-token")
+    edit_json(
+        folder / "1_Pooling" / "config.json",
+        pooling_mode_cls_token=True,
+        pooling_mode_mean_tokens=False,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def float_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("float-cache")
+
+
+def test_another_kind_of_model_keeps_float32(float_model: Path, float_cache: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    expected = SentenceTransformer(str(float_model), device="cpu").encode(
+        TEXTS, normalize_embeddings=True
+    )
+    found = default_embedder(float_cache, str(float_model)).encode(TEXTS)
+    cosines = (found * expected).sum(axis=1)
+    assert cosines.min() >= 0.999, TEXTS[int(cosines.argmin())]
+    (folder,) = (float_cache / "exports").iterdir()
+    assert not (folder / "model.onnx").exists()
+
+
+def mended(embedder: Callable[[], LocalEmbedder], cache: Path, name: str, damage: Damage) -> None:
+    """Damage a file of the export; the next embedder must give the same vectors and mend it."""
+    expected = embedder().encode(TEXTS[:5])
+    (folder,) = (cache / "exports").iterdir()
+    if name in ("model.xml", "model.bin"):  # read only where no compilation is kept
+        next(folder.glob("compiled-*.blob")).unlink()
+    path = next(folder.glob(name))
+    damage(path)
+    hurt = path.read_bytes() if path.exists() else b""
+    assert np.allclose(embedder().encode(TEXTS[:5]), expected, atol=1e-5)
+    assert path.read_bytes() != hurt
+    assert [entry.name for entry in (cache / "exports").iterdir()] == [folder.name]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "damage"),
+    [
+        ("model.onnx", flip_a_byte),
+        ("model.onnx", cut_short),
+        ("model.onnx", Path.unlink),
+        ("tokenizer.json", flip_a_byte),
+        ("export.json", cut_short),
+    ],
+)
+def test_damage_is_found_and_mended(
+    cache: Path, local: LocalEmbedder, damaged: str, damage: Damage
+) -> None:
+    mended(lambda: default_embedder(cache), cache, damaged, damage)
+
+
+@pytest.mark.parametrize(
+    ("damaged", "damage"),
+    [
+        ("model.bin", flip_a_byte),
+        ("model.xml", Path.unlink),
+        ("compiled-*.blob", flip_a_byte),
+        ("compiled-*.blob", cut_short),
+        ("compiled-*.blob", Path.unlink),
+    ],
+)
+def test_damage_to_a_float_model_is_mended(
+    float_cache: Path, float_model: Path, damaged: str, damage: Damage
+) -> None:
+    mended(lambda: default_embedder(float_cache, str(float_model)), float_cache, damaged, damage)
+
+
+def test_a_compilation_for_another_processor_is_not_used(
+    float_cache: Path, float_model: Path
+) -> None:
+    expected = default_embedder(float_cache, str(float_model)).encode(TEXTS[:2])
+    (folder,) = (float_cache / "exports").iterdir()
+    kept = next(folder.glob("compiled-*.blob"))
+    foreign = kept.rename(folder / "compiled-0000000000000000.blob")
+    again = default_embedder(float_cache, str(float_model)).encode(TEXTS[:2])
+    assert np.allclose(again, expected, atol=1e-5)
+    assert kept.exists()
+    foreign.unlink()
+
+
+def test_an_export_of_an_earlier_version_is_made_again(cache: Path, local: LocalEmbedder) -> None:
+    expected = local.encode(TEXTS[:2])
+    (folder,) = (cache / "exports").iterdir()
+    edit_json(folder / "export.json", format=1)
+    embedder = default_embedder(cache)
+    assert np.allclose(embedder.encode(TEXTS[:2]), expected, atol=1e-5)
+    assert embedder.fingerprint == MINILM_FINGERPRINT  # existing collections stay usable
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_vectors_do_not_depend_on_threads(cache: Path, local: LocalEmbedder, threads: int) -> None:
+    vectors = default_embedder(cache, threads=threads).encode(TEXTS)
+    assert np.array_equal(vectors, local.encode(TEXTS))
+
+
+def test_vectors_do_not_depend_on_the_batch(local: LocalEmbedder) -> None:
+    together = local.encode(TEXTS)
+    alone = np.concatenate([local.encode([text]) for text in TEXTS])
+    assert np.allclose(together, alone, rtol=0, atol=1e-5)
 
 
 def test_limit_and_prompts_come_from_the_folder(
