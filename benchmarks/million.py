@@ -57,10 +57,10 @@ class Drawn:
         return np.asarray([self.embed_query(text) for text in texts], dtype=np.float32)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return self.encode(texts).tolist()
+        return [self.embed_query(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
-        return self._vectors.near(len(text)).tolist()
+        return [float(number) for number in self._vectors.near(len(text))]
 
 
 class Vectors:
@@ -84,7 +84,8 @@ class Vectors:
         """A query: a passage's vector with noise."""
         random = np.random.default_rng(seed)
         noise = 0.03 * random.standard_normal(DIMENSION).astype(np.float32)
-        return _unit(self.rows(int(random.integers(100_000)), 1) + noise)[0]
+        row: NDArray[np.float32] = _unit(self.rows(int(random.integers(100_000)), 1) + noise)[0]
+        return row
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

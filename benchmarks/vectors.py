@@ -150,7 +150,7 @@ def build_ours(vectors: Matrix) -> Built:
         "**indexes.ann**",
         0,
         (0,),
-        (K if ann.is_exact(index) else ann.candidates(K, total),),
+        (K if ann.is_exact(index) else ann.candidates(K, total, index.d),),
         ann.serialize(index).nbytes,
         trained - begun,
         added - trained,

@@ -23,6 +23,7 @@ _ROWS_PER_LIST = 256
 TRAINING_ROWS = _ROWS_PER_LIST * _LISTS
 """The largest sample that is worth having."""
 
+_ENOUGH_DIMENSIONS = 256
 _FEWEST_CANDIDATES = 300
 _CANDIDATES_PER_RESULT = 4
 _SEED = 20260101
@@ -122,17 +123,19 @@ def search(
     row = np.ascontiguousarray(query, np.float32)[None, :]
     exact = is_exact(index)
     parameters = _parameters(alive) if exact else _scan_all(index, alive)
-    wanted = k if exact else candidates(k, math.ceil(share * index.ntotal))
+    wanted = k if exact else candidates(k, math.ceil(share * index.ntotal), index.d)
     scores, numbers = index.search(row, min(wanted, passing), params=parameters)
     found = numbers[0] >= 0
     return numbers[0][found], scores[0][found]
 
 
-def candidates(k: int, total: int) -> int:
+def candidates(k: int, total: int, dimension: int) -> int:
     """How many finds by approximate scores hold the ``k`` nearest of ``total`` vectors: the
-    more there are, the more crowd around the k-th."""
+    more there are, the more crowd around the k-th, and with fewer dimensions there are fewer bits
+    to tell them apart."""
     crowd = math.isqrt(total * k // 10)
-    return max(_FEWEST_CANDIDATES, _CANDIDATES_PER_RESULT * k, crowd)
+    coarseness = max(1.0, _ENOUGH_DIMENSIONS / dimension)
+    return int(coarseness * max(_FEWEST_CANDIDATES, _CANDIDATES_PER_RESULT * k, crowd))
 
 
 def ids(index: Any) -> NDArray[np.int64]:

@@ -201,7 +201,7 @@ class Collection:
                 items, session, self.embedder, progress,
                 workers=self._workers, target_tokens=self._making.chunk_tokens,
             )  # fmt: skip
-            gone = self._others(prune, {item.source for item in items}, unread)
+            gone = self._others(prune, items, unread) if prune else []
             self._delete(session, gone)
         return IndexReport(
             done.added, done.updated, done.unchanged, len(gone), tuple(done.failed),
@@ -298,7 +298,10 @@ class Collection:
     def _delete(self, session: Session, sources: Sequence[str]) -> dict[str, Span]:
         return session.delete(sources) if sources else {}
 
-    def _others(self, places: Sequence[str], present: set[str], unread: Sequence[str]) -> list[str]:
+    def _others(
+        self, places: Sequence[str], items: Sequence[Item], unread: Sequence[str]
+    ) -> list[str]:
+        present = {item.source for item in items}
         unknown = tuple(f"{folder}/" for folder in unread)
         below = {source: None for place in places for source in self._database.below(place)}
         return [one for one in below if one not in present and not one.startswith(unknown)]

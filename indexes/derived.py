@@ -30,11 +30,14 @@ from indexes.types import StoredChunk
 from indexes.vectors import VectorSnapshot
 from indexes.words import ANALYSIS_VERSION
 
-_AT_ONCE = 20_000
-"""Up to so many chunks the FAISS file is made anew after each change; it takes a tenth of a
-second. Above, in a thread of its own, and when an eighth is new or gone."""
+_AT_ONCE = 5_000
+"""Up to so many chunks the FAISS file is made anew after each change; it takes 30 ms. Above, in a
+thread of its own, and when an eighth is new or gone."""
 _SHARE = 8
 _COMMIT = 20_000
+_PATIENCE = 5.0
+"""Seconds that a builder waits for the lock: whoever cleans up holds it for a moment, just when the
+builder begins."""
 
 
 class Derived:
@@ -183,7 +186,7 @@ class Derived:
         folder = self._folder / VECTORS
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(folder / "build.lock").acquire(timeout=0):
+            with FileLock(folder / "build.lock").acquire(timeout=_PATIENCE):
                 with database.reading():
                     generation, rows = database.generation, database.get("passages")
                     file = vectors.write(database, folder, dimension(database))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexes.errors import SourceError, UsageError
-from indexes.sources import Globs, Selection, named, scan
+from indexes.sources import Globs, Selection, scan
 
 
 def make(root: Path, *names: str) -> None:
@@ -266,16 +266,6 @@ def test_below_asks_by_the_rules_of_the_scan(tmp_path: Path) -> None:
     for path in ("way/s.md", "round/a.md", "nowhere/x.md", "../secret/s.md"):
         assert selection.below([f"{root}/{path}"]) == []
     assert selection.below([str(root), str(tmp_path), f"{root}/a.md"]) == list(everything)
-
-
-def test_a_name_stands_for_itself_a_folder_or_an_end() -> None:
-    known = ["/n/a.md", "/n/b/c.md", "/m/c.md", "text:1"]
-    for source, expected in (
-        ("/n/a.md", known[:1]), ("/n", known[:2]), ("/n/", known[:2]),
-        ("c.md", ["/n/b/c.md", "/m/c.md"]), ("b/c.md", ["/n/b/c.md"]), ("text:1", ["text:1"]),
-        ("", []), ("d.md", []), ("/", known[:3]),
-    ):  # fmt: skip
-        assert named(source, iter(known)) == expected
 
 
 def test_names_tell_what_cannot_concern_a_scan(tmp_path: Path) -> None:
