@@ -1,15 +1,12 @@
 """A collection of documents: the door of this room. Adds, removes, lists, shows and searches."""
 
 import os
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-
-from filelock import FileLock, Timeout
 
 from indexes.clock import timed
 from indexes.database import Database
@@ -17,7 +14,7 @@ from indexes.derived import Derived, dimension
 from indexes.embedding import Embedder, LangChainEmbedder, default_embedder
 from indexes.errors import DamagedError, LockedError, SourceError, UnknownSourceError, UsageError
 from indexes.findings import VerifyReport, Watch
-from indexes.home import DATABASE, collection_folder, disk_usage, holder, noted_holder
+from indexes.home import DATABASE, collection_folder, disk_usage
 from indexes.i18n import t
 from indexes.items import FileItem, Item, TextItem
 from indexes.loaders import LoaderPool
@@ -32,6 +29,7 @@ from indexes.session import Session
 from indexes.settings import IndexSettings, load_settings
 from indexes.snapshot import Readers
 from indexes.sources import Globs, absolute, scan
+from indexes.turns import Turns
 from indexes.types import (
     Document,
     IndexReport,
@@ -67,10 +65,9 @@ class Collection:
         self._folder = folder
         self._workers = workers
         self._notice = notice or (lambda _: None)
-        self._mutex = threading.RLock()
-        self._lock = FileLock(folder / "write.lock")
         self._database = open_database(folder)
         self._derived = Derived(folder)
+        self._turns = Turns(folder, self._database, self._derived)
         self._readers = Readers(folder / DATABASE, self._derived)
 
     @property
@@ -241,50 +238,10 @@ class Collection:
             0, documents, 0, 0, (), chunks, time.monotonic() - started, self._database.generation
         )
 
-    @contextmanager
-    def writing(self) -> Iterator[Session]:
+    def writing(self) -> AbstractContextManager[Session]:
         """A writer's turn, for those who bring vectors of their own (see `Session.store`); `add`
-        and the others take it themselves. After a failure the next turn puts in order what this
-        one left. Raises `LockedError` while another process writes."""
-        with self._mutex, self._turn(_LOCK_SECONDS) as session:
-            yield session
-
-    @contextmanager
-    def _turn(self, patience: float) -> Iterator[Session]:
-        """`writing`, for those who wait only so many seconds for other processes, or threads."""
-        with self._locked(patience):
-            postings = self._derived.ready(self._database)
-            session = Session(self._database, postings)
-            try:
-                yield session
-                session.finish()
-            except BaseException:
-                postings.abandon()
-                raise
-            self._derived.publish(self._database)
-            self._derived.clean(self._database)
-
-    @contextmanager
-    def _locked(self, patience: float) -> Iterator[None]:
-        if not self._mutex.acquire(timeout=patience):
-            raise self._held()
-        try:
-            with self._lock.acquire(timeout=patience), noted_holder(self._folder):
-                yield
-        except Timeout:
-            raise self._held() from None
-        finally:
-            self._mutex.release()
-
-    def _held(self) -> LockedError:
-        return LockedError(
-            t(
-                "Another process is writing to the collection «{name}»: {holder}. Wait until "
-                "it has finished, or stop it.",
-                name=self.name,
-                holder=holder(self._folder),
-            )
-        )
+        and the others take it themselves. Raises `LockedError` while another process writes."""
+        return self._turns.take(_LOCK_SECONDS)
 
     def begin(self) -> None:
         """Make sure, within a turn, that what is added is made as what is there. Raises
@@ -357,7 +314,7 @@ class Collection:
         except DamagedError:
             wanted = lexical and self._lost_postings()
         try:
-            with self._turn(_LOCK_SECONDS if wanted else 0):
+            with self._turns.take_soon(_LOCK_SECONDS if wanted else 0):
                 self._derived.discard_damaged(self._database)
         except LockedError:
             if wanted:
