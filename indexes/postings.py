@@ -25,7 +25,7 @@ from indexes.failpoints import reach
 from indexes.fusion import best_lexical
 from indexes.i18n import t
 from indexes.types import StoredChunk
-from indexes.words import phrases, query_terms, terms
+from indexes.words import WeightedTerm, phrases, query_terms, terms
 
 _HEAP_BYTES = 64_000_000
 _FEW = 10_000
@@ -33,6 +33,8 @@ _FEW = 10_000
 _MORE = 4
 """For a filter that passes more, so many times the hits that should be enough are looked at first:
 a list in the query costs about a microsecond for each of its chunks."""
+_LARGE = 100_000
+_EVERYWHERE = 0.1
 _CHANGING = ("meta.json", ".managed.json")
 """The only files of tantivy that change once they are written, and bear no checksum."""
 
@@ -107,8 +109,19 @@ class PostingsReader:
         clauses = [
             (Occur.Should, Query.boost_query(self._term(w.field, w.text), w.boost))
             for w in query_terms(query)
+            if not self._says_little(w)
         ]
         return Query.boolean_query(clauses) if clauses else None
+
+    def _says_little(self, word: WeightedTerm) -> bool:
+        """Whether it is a phrase that stands all over a large index: it would cost a fifth of the
+        time of the search and hardly change a score."""
+        held = self.searcher.num_docs
+        return (
+            word.field == "phrases"
+            and held > _LARGE
+            and self.searcher.doc_freq(word.field, word.text) > held * _EVERYWHERE
+        )
 
     def _term(self, field: str, text: str) -> Query:
         return Query.term_query(self.schema, field, text, "freq")
