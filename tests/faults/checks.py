@@ -38,16 +38,15 @@ def expected_after(told: list[dict[str, Any]]) -> dict[str, list[str | None]]:
     """What a process that was stopped leaves: what it confirmed, and of what it had only begun
     either the old or the new."""
     certain: dict[str, str | None] = {}
-    begun: dict[str, str | None] = {}
+    begun: dict[str, list[str | None]] = {}
     for one in told:
-        if "begin" in one:
-            begun = one["begin"]
-        if "done" in one:
-            certain |= one["done"]
-            begun = {}
+        for source, text in one.get("begin", {}).items():
+            begun.setdefault(source, []).append(text)
+        for source, text in one.get("done", {}).items():
+            certain[source] = text
+            begun.pop(source, None)
     return {
-        source: [certain.get(source), *([begun[source]] if source in begun else [])]
-        for source in {**certain, **begun}
+        source: [certain.get(source), *begun.get(source, [])] for source in {**certain, **begun}
     }
 
 
