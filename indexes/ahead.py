@@ -12,14 +12,16 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(work: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[R, None, None]:
-    """``work`` of each item, in order. ``workers`` threads are up to 32 items ahead of the one that
-    takes the results; ``items`` is read by the latter alone."""
+def ahead(
+    work: Callable[[T], R], items: Iterable[T], workers: int, depth: int = _AHEAD
+) -> Generator[R, None, None]:
+    """``work`` of each item, in order. ``workers`` threads are up to ``depth`` items ahead of the
+    one that takes the results; ``items`` is read by the latter alone."""
     waiting: deque[Future[R]] = deque()
     rest = iter(items)
     executor = ThreadPoolExecutor(workers, thread_name_prefix="ahead")
     try:
-        for item in islice(rest, _AHEAD):
+        for item in islice(rest, depth):
             waiting.append(executor.submit(work, item))
         while waiting:
             result = waiting.popleft().result()

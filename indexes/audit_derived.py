@@ -19,10 +19,9 @@ from indexes.derived import dimension
 from indexes.errors import CollectionError
 from indexes.findings import Problem, Tally, Watch
 from indexes.i18n import t
-from indexes.postings import Postings, PostingsReader
+from indexes.postings import CHANGING, Postings, PostingsReader
 from indexes.words import ANALYSIS_VERSION, terms
 
-CHANGING = ("meta.json", ".managed.json")
 TANTIVY_LOCKS = (".tantivy-meta.lock", ".tantivy-writer.lock")
 _FOOTER_MAGIC = 1337
 _FOOTER = re.compile(

@@ -21,7 +21,6 @@ from indexes.loaders import LoaderPool
 from indexes.made_with import Making
 from indexes.migration import open_database
 from indexes.pipeline import Report, index_items
-from indexes.records import Span
 from indexes.reembed import reembed
 from indexes.retrieval import Mode, retrieve, to_results
 from indexes.schema import FORMAT
@@ -199,7 +198,7 @@ class Collection:
                 workers=self._workers, target_tokens=self._making.chunk_tokens,
             )  # fmt: skip
             gone = self._others(prune, items, unread) if prune else []
-            self._delete(session, gone)
+            session.delete(gone)
         return IndexReport(
             done.added, done.updated, done.unchanged, len(gone), tuple(done.failed),
             done.chunks, time.monotonic() - started, self._database.generation,
@@ -214,7 +213,7 @@ class Collection:
                 dict.fromkeys(n for s in sources for n in self._resolve(self._database, s))
             )
             passages = {name: self._database.passages(name) for name in names}
-            spans = self._delete(session, names)
+            spans = session.delete(names)
             numbers = [number for span in spans.values() for number in span.numbers()]
             session.finish()
             postings = self._derived.ready(self._database).reader()
@@ -251,9 +250,6 @@ class Collection:
         else:  # a killed writer may have recorded a model, and no document yet
             with self._database.writing():
                 self._making.record(self._database)
-
-    def _delete(self, session: Session, sources: Sequence[str]) -> dict[str, Span]:
-        return session.delete(sources) if sources else {}
 
     def _others(
         self, places: Sequence[str], items: Sequence[Item], unread: Sequence[str]

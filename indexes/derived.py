@@ -23,7 +23,7 @@ from indexes.database import Database
 from indexes.errors import DamagedError
 from indexes.failpoints import reach
 from indexes.fusion import Knowledge, Script
-from indexes.home import POSTINGS, VECTORS
+from indexes.home import BUILD_LOCK, POSTINGS, VECTORS
 from indexes.postings import Postings, PostingsReader, remove
 from indexes.records import VectorFile
 from indexes.types import StoredChunk
@@ -139,7 +139,7 @@ class Derived:
         the block ends. Waits for whoever builds a file now."""
         folder = self._folder / VECTORS
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "build.lock"):
+        with FileLock(folder / BUILD_LOCK):
             yield vectors.write(database, folder, dimension, prefix)
 
     def discard_damaged(self, database: Database) -> None:
@@ -186,7 +186,7 @@ class Derived:
         folder = self._folder / VECTORS
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(folder / "build.lock").acquire(timeout=_PATIENCE):
+            with FileLock(folder / BUILD_LOCK).acquire(timeout=_PATIENCE):
                 with database.reading():
                     generation, rows = database.generation, database.get("passages")
                     file = vectors.write(database, folder, dimension(database))
@@ -211,10 +211,10 @@ class Derived:
             reach("clean.temporary")  # what tantivy was about to rename when it was killed
             path.unlink(missing_ok=True)
         try:
-            with FileLock(self._folder / VECTORS / "build.lock").acquire(timeout=0):
+            with FileLock(self._folder / VECTORS / BUILD_LOCK).acquire(timeout=0):
                 file = database.vector_file()
                 for path in _entries(self._folder / VECTORS):
-                    if path.name not in ("build.lock", file.name if file else ""):
+                    if path.name not in (BUILD_LOCK, file.name if file else ""):
                         reach("clean.vectors")
                         path.unlink(missing_ok=True)
         except (Timeout, FileNotFoundError):

@@ -7,13 +7,15 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from indexes.errors import CollectionError, UnknownCollectionError, UsageError
+from indexes.errors import CollectionError, LockedError, UnknownCollectionError, UsageError
 from indexes.i18n import t
 
 DATABASE = "waggle.db"
 POSTINGS = "postings"
 VECTORS = "vectors"
-_HOLDER = "writer.txt"
+WRITE_LOCK = "write.lock"
+BUILD_LOCK = "build.lock"
+HOLDER = "writer.txt"
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 
 
@@ -84,19 +86,31 @@ def noted_holder(folder: Path) -> Iterator[None]:
     a disk that is full must not keep anybody from removing documents."""
     since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     with suppress(OSError):
-        (folder / _HOLDER).write_text(f"{os.getpid()} {since}\n", encoding="utf-8")
+        (folder / HOLDER).write_text(f"{os.getpid()} {since}\n", encoding="utf-8")
 
     try:
         yield
     finally:
         with suppress(OSError):
-            (folder / _HOLDER).unlink(missing_ok=True)
+            (folder / HOLDER).unlink(missing_ok=True)
 
 
-def holder(folder: Path) -> str:
+def _holder(folder: Path) -> str:
     """Who holds the write lock, as far as it is known."""
     try:
-        pid, since = (folder / _HOLDER).read_text("utf-8").strip().split(" ", 1)
+        pid, since = (folder / HOLDER).read_text("utf-8").strip().split(" ", 1)
     except (OSError, ValueError):
         return t("it did not say which")
     return t("process {pid}, since {since}", pid=pid, since=since)
+
+
+def held(folder: Path) -> LockedError:
+    """The error that tells who holds the write lock of the collection in ``folder``."""
+    return LockedError(
+        t(
+            "Another process is writing to the collection «{name}»: {holder}. Wait until "
+            "it has finished, or stop it.",
+            name=folder.name,
+            holder=_holder(folder),
+        )
+    )

@@ -18,7 +18,7 @@ from indexes.database import Database
 from indexes.errors import LockedError
 from indexes.failpoints import reach
 from indexes.failures import storage_errors
-from indexes.home import DATABASE
+from indexes.home import DATABASE, WRITE_LOCK
 from indexes.i18n import t
 from indexes.loaders.formats import LANGUAGES
 from indexes.schema import connect, open_with_checksums
@@ -34,7 +34,7 @@ def open_database(folder: Path) -> Database:
     path = folder / DATABASE
     if path.is_file() and _format(path) == 1:
         try:
-            with FileLock(folder / "write.lock").acquire(timeout=10):
+            with FileLock(folder / WRITE_LOCK).acquire(timeout=10):
                 if _format(path) == 1:
                     _migrate(path)
         except Timeout:

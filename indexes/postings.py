@@ -35,7 +35,7 @@ _MORE = 4
 a list in the query costs about a microsecond for each of its chunks."""
 _LARGE = 100_000
 _EVERYWHERE = 0.1
-_CHANGING = ("meta.json", ".managed.json")
+CHANGING = ("meta.json", ".managed.json")
 """The only files of tantivy that change once they are written, and bear no checksum."""
 
 Hits = list[tuple[int, float]]
@@ -141,7 +141,7 @@ class Postings:
         self._schema = _schema()
         if create:
             folder.mkdir(parents=True, exist_ok=True)
-        if not create and not all((folder / name).is_file() for name in _CHANGING):
+        if not create and not all((folder / name).is_file() for name in CHANGING):
             raise DamagedError(t("The postings in {folder} are missing.", folder=folder))
         with tantivy_errors(folder):
             self._index = tantivy.Index(self._schema, path=str(folder))
@@ -201,7 +201,7 @@ class Postings:
     def state(self) -> str:
         """SHA-256 over the files that change (every other file ends with its own checksum)."""
         digest = hashlib.sha256()
-        for name in _CHANGING:
+        for name in CHANGING:
             digest.update((self.folder / name).read_bytes())
         return digest.hexdigest()
 

@@ -45,12 +45,12 @@ def repair(
     """
     watch = report or (lambda _, __, ___: None)
     done: list[str] = []
-    with quiet(folder, name):
+    with quiet(folder):
         lost = _mend(folder, name, watch, done, making)
     files = [source for source in lost if _is_file(source)]
     if files and reindex:
         reindex(files)
-    with quiet(folder, name):
+    with quiet(folder):
         missing = _settle(folder, reindexed=reindex is not None)
     back = len(lost) - len(missing)
     if back:

@@ -54,6 +54,8 @@ class Session:
 
     def delete(self, sources: Sequence[str]) -> dict[str, Span]:
         """Delete documents, in one transaction; returns what were their chunks."""
+        if not sources:
+            return {}
         with self._changing():
             spans = {source: self.database.delete(source) for source in sources}
         return {source: span for source, span in spans.items() if span}

@@ -9,9 +9,7 @@ from filelock import FileLock, Timeout
 
 from indexes.database import Database
 from indexes.derived import Derived
-from indexes.errors import LockedError
-from indexes.home import holder, noted_holder
-from indexes.i18n import t
+from indexes.home import WRITE_LOCK, held, noted_holder
 from indexes.session import Session
 
 
@@ -23,7 +21,7 @@ class Turns:
         self._database = database
         self._derived = derived
         self._mutex = threading.RLock()
-        self._lock = FileLock(folder / "write.lock")
+        self._lock = FileLock(folder / WRITE_LOCK)
 
     @contextmanager
     def take(self, patience: float) -> Iterator[Session]:
@@ -51,21 +49,11 @@ class Turns:
     @contextmanager
     def _locked(self, patience: float) -> Iterator[None]:
         if not self._mutex.acquire(timeout=patience):
-            raise self._held()
+            raise held(self._folder)
         try:
             with self._lock.acquire(timeout=patience), noted_holder(self._folder):
                 yield
         except Timeout:
-            raise self._held() from None
+            raise held(self._folder) from None
         finally:
             self._mutex.release()
-
-    def _held(self) -> LockedError:
-        return LockedError(
-            t(
-                "Another process is writing to the collection «{name}»: {holder}. Wait until "
-                "it has finished, or stop it.",
-                name=self._folder.name,
-                holder=holder(self._folder),
-            )
-        )

@@ -22,9 +22,9 @@ from indexes.audit_derived import (
     managed_files,
 )
 from indexes.database import Database
-from indexes.errors import CollectionError, LockedError
+from indexes.errors import CollectionError
 from indexes.findings import Problem, Tally, VerifyReport, Watch
-from indexes.home import DATABASE, holder, noted_holder
+from indexes.home import BUILD_LOCK, DATABASE, HOLDER, WRITE_LOCK, held, noted_holder
 from indexes.i18n import t
 from indexes.migration import open_database
 from indexes.pages import PAGE, Log, check_log, check_pages, intact, opened, words_of
@@ -35,13 +35,12 @@ KEPT = ".damaged-"
 _LOCK_SECONDS = 10
 _BUILD_SECONDS = 120
 _SHOWN = 10
-_WRITE_LOCK, _BUILD_LOCK, _WRITER = "write.lock", "build.lock", "writer.txt"
 
 
 def verify(folder: Path, name: str, report: Watch | None = None) -> VerifyReport:
     """Check the collection ``name`` in ``folder``. Writers wait meanwhile, readers go on. Raises
     `LockedError` while another process writes. The caller must not hold the collection's lock."""
-    with quiet(folder, name):
+    with quiet(folder):
         return inspect(folder, name, report or _unwatched)
 
 
@@ -50,26 +49,19 @@ def _unwatched(_: str, __: int, ___: int) -> None:
 
 
 @contextmanager
-def quiet(folder: Path, name: str) -> Iterator[None]:
+def quiet(folder: Path) -> Iterator[None]:
     """A time in which nobody writes, nor builds a file of vectors."""
-    with ExitStack() as held:
+    with ExitStack() as locks:
         try:
             _to_present_format(folder)
             (folder / "vectors").mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(folder / _WRITE_LOCK).acquire(timeout=_LOCK_SECONDS))
-            held.enter_context(noted_holder(folder))
+            locks.enter_context(FileLock(folder / WRITE_LOCK).acquire(timeout=_LOCK_SECONDS))
+            locks.enter_context(noted_holder(folder))
             # Whoever builds a file now publishes it without the lock of the writers.
-            with FileLock(folder / "vectors" / _BUILD_LOCK).acquire(timeout=_BUILD_SECONDS):
+            with FileLock(folder / "vectors" / BUILD_LOCK).acquire(timeout=_BUILD_SECONDS):
                 pass
         except Timeout:
-            raise LockedError(
-                t(
-                    "Another process is writing to the collection «{name}»: {holder}. Wait until "
-                    "it has finished, or stop it.",
-                    name=name,
-                    holder=holder(folder),
-                )
-            ) from None
+            raise held(folder) from None
         except OSError as error:
             raise CollectionError(
                 t(
@@ -235,14 +227,14 @@ def orphans(folder: Path, database: Database) -> list[Path]:
     """Files and folders in the collection's folder that nothing names, in order."""
     file, postings = database.vector_file(), database.get("postings")
     place = folder / "postings" / postings
-    named = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", _WRITE_LOCK, _WRITER}
+    named = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", WRITE_LOCK, HOLDER}
     found = [
         path
         for path in _entries(folder)
         if path.name not in named | {"postings", "vectors"} and KEPT not in path.name
     ]
     found += [p for p in _entries(folder / "postings") if p.name != postings]
-    live = {_BUILD_LOCK, file.name if file else _BUILD_LOCK}
+    live = {BUILD_LOCK, file.name if file else BUILD_LOCK}
     found += [p for p in _entries(folder / "vectors") if p.name not in live]
     if postings and place.is_dir():
         with suppress(OSError, ValueError, KeyError, TypeError):
@@ -256,8 +248,8 @@ def locks(folder: Path, database: Database) -> list[Path]:
     """Where files stand that are only there to be locked."""
     place = folder / "postings" / database.get("postings")
     return [
-        folder / _WRITE_LOCK,
-        folder / "vectors" / _BUILD_LOCK,
+        folder / WRITE_LOCK,
+        folder / "vectors" / BUILD_LOCK,
         *(place / name for name in TANTIVY_LOCKS),
     ]
 

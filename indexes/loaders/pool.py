@@ -6,16 +6,14 @@ import queue
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import indexes
+from indexes.ahead import ahead
 from indexes.errors import LoadError
 from indexes.i18n import t
 from indexes.loaders.draft import MAX_CHARACTERS
@@ -123,21 +121,11 @@ class LoaderPool:
 
     def load_many(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Extracted | LoadError]]:
         """Each path with its text or its error, in the order given, read a little ahead."""
-        waiting: deque[tuple[Path, Future[Extracted | LoadError]]] = deque()
-        rest = iter(paths)
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="loader") as executor:
-            try:
-                for path in islice(rest, self._workers + 1):
-                    waiting.append((path, executor.submit(self._outcome, path)))
-                while waiting:
-                    path, future = waiting.popleft()
-                    outcome = future.result()
-                    for following in islice(rest, 1):
-                        waiting.append((following, executor.submit(self._outcome, following)))
-                    yield path, outcome
-            finally:
-                for _, future in waiting:
-                    future.cancel()
+
+        def loaded(path: Path) -> tuple[Path, Extracted | LoadError]:
+            return path, self._outcome(path)
+
+        return ahead(loaded, paths, self._workers, depth=self._workers + 1)
 
     def _outcome(self, path: Path) -> Extracted | LoadError:
         try:

@@ -2,8 +2,6 @@
 take neither the others nor the machine with them."""
 
 import contextlib
-import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,18 +14,8 @@ from indexes.embedding import LocalEmbedder
 from indexes.errors import LoadError
 from indexes.loaders import Limits, LoaderPool
 from indexes.types import IndexReport
+from tests.indexes.manifest import CASES, MANIFEST
 
-DATA = Path(
-    os.environ.get(
-        "WAGGLE_EVAL_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
-    )
-)
-MANIFEST = DATA / "documents" / "manifest.jsonl"
-CASES: list[dict[str, Any]] = (
-    [json.loads(line) for line in MANIFEST.read_text(encoding="utf-8").splitlines()]
-    if MANIFEST.exists()
-    else []
-)
 HONEST = [case for case in CASES if not case["hostile"]]
 HOSTILE = [case for case in CASES if case["hostile"]]
 

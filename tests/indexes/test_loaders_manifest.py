@@ -1,7 +1,5 @@
 """Real files of many formats, sixteen of them hostile."""
 
-import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,18 +9,7 @@ import pytest
 
 from indexes.errors import LoadError
 from indexes.loaders import LoaderPool
-
-DATA = Path(
-    os.environ.get(
-        "WAGGLE_EVAL_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
-    )
-)
-MANIFEST = DATA / "documents" / "manifest.jsonl"
-CASES: list[dict[str, Any]] = (
-    [json.loads(line) for line in MANIFEST.read_text(encoding="utf-8").splitlines()]
-    if MANIFEST.exists()
-    else []
-)
+from tests.indexes.manifest import CASES, MANIFEST
 
 pytestmark = [
     pytest.mark.sets,
