@@ -4,11 +4,12 @@ import multiprocessing
 import os
 import resource
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from indexes import failpoints
@@ -17,6 +18,9 @@ from indexes.errors import WaggleError
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.faults.checks"])
 _PATIENCE = 60
+_STATUS = threading.Lock()
+"""The end of a process can be asked for by one thread at a time: starting one asks for the ends of
+all others, and of two who read an exit code from its pipe the second finds nothing (255)."""
 
 Told = dict[str, Any]
 
@@ -61,7 +65,8 @@ class Child:
         self.process = _CONTEXT.Process(
             target=_run, args=(mouth, work, arguments, faults), daemon=True
         )
-        self.process.start()
+        with _STATUS:
+            self.process.start()
         mouth.close()
         self.told: list[Told] = []
 
@@ -75,8 +80,9 @@ class Child:
         self.process.kill()
 
     def interrupt(self) -> None:
-        if self.process.pid and self.process.is_alive():
-            os.kill(self.process.pid, signal.SIGINT)
+        with _STATUS:
+            if self.process.pid and self.process.is_alive():
+                os.kill(self.process.pid, signal.SIGINT)
 
     def end(self) -> Outcome:
         """Wait for its end."""
@@ -89,9 +95,11 @@ class Child:
         except AssertionError:
             self.kill()
             raise
-        self.process.join()
+        wait([self.process.sentinel])
+        with _STATUS:
+            self.process.join()
+            code = self.process.exitcode
         self.ear.close()
-        code = self.process.exitcode
         return Outcome(code if code is not None else 1, self.told)
 
 

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -235,11 +236,19 @@ def test_the_home_folder_is_known_by_its_real_place(tmp_path: Path) -> None:
     assert found(tmp_path / "real", skip=tmp_path / "link/home") == {"a.md"}
 
 
-def test_deep_folders_are_walked(tmp_path: Path) -> None:
-    deep = tmp_path
-    for _ in range(1200):
-        deep = deep / "d"
-        deep.mkdir()
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
+    """A folder so deep that pytest, which removes old folders step by step, could not."""
+    folders = [tmp_path.joinpath(*["d"] * depth) for depth in range(1, 1201)]
+    for folder in folders:
+        folder.mkdir()
+    yield folders[-1]
+    (folders[-1] / "a.md").unlink()
+    for folder in reversed(folders):
+        folder.rmdir()
+
+
+def test_deep_folders_are_walked(tmp_path: Path, deep: Path) -> None:
     (deep / "a.md").write_text("deep")
     assert len(scan([tmp_path], Globs()).files) == 1
     assert Selection([tmp_path], Globs()).below([f"{deep}/a.md"]) == [f"{deep}/a.md"]
