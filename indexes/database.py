@@ -31,7 +31,7 @@ from indexes.records import (
     to_matrix,
     to_row,
 )
-from indexes.schema import FORMAT, connect, create_tables
+from indexes.schema import BUSY_MS, FORMAT, connect, create_tables
 from indexes.types import Chunk, Document, StoredChunk, chunk_id
 
 _BATCH = 500
@@ -96,12 +96,12 @@ class Database:
         readers keep the writer from emptying would grow without end."""
         with storage_errors(self.path):
             try:
-                self.connection.execute("PRAGMA busy_timeout = 50")
+                self.connection.set_busy_timeout(50)
                 self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             except apsw.BusyError:
                 return
             finally:
-                self.connection.execute("PRAGMA busy_timeout = 10000")
+                self.connection.set_busy_timeout(BUSY_MS)
 
     # -- facts about the collection ----------------------------------------------------------
 

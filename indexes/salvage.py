@@ -296,7 +296,7 @@ def _let_go(path: Path) -> None:
     except _UNREADABLE:
         return
     try:
-        database.connection.execute("PRAGMA busy_timeout = 2000")
+        database.connection.set_busy_timeout(2000)
         database.connection.execute("PRAGMA journal_mode = DELETE")
     except apsw.BusyError as error:
         raise LockedError(

@@ -19,6 +19,8 @@ FORMAT = 2
 """1: one table of chunks with their vectors, no checksums of pages. 2: this."""
 RESERVED = 8
 """Bytes at the end of each page for its checksum."""
+BUSY_MS = 10_000
+"""How long a connection waits for another."""
 PASSAGES = ("chunks", "vectors", "spans")
 """The tables that are made anew, under names that begin with ``next_``, when every document is
 embedded again, and then take the place of the old ones."""
@@ -98,17 +100,20 @@ def _load_checksum_vfs() -> None:
 
 
 def open_with_checksums(path: Path) -> apsw.Connection:
-    """A connection without any settings. A collection's database must never be opened in another
-    way: what SQLite's plain VFS moves from the log of a killed process into the database has no
-    checksums, and would be taken for damage."""
+    """A connection that waits for others and has no other setting. A collection's database must
+    never be opened in another way: what SQLite's plain VFS moves from the log of a killed process
+    into the database has no checksums, and would be taken for damage."""
     _load_checksum_vfs()
-    return apsw.Connection(str(path))
+    connection = apsw.Connection(str(path))
+    # Even a reader must wait: whoever closes the last connection locks the whole database while
+    # the log is emptied.
+    connection.set_busy_timeout(BUSY_MS)
+    return connection
 
 
 def connect(path: Path) -> apsw.Connection:
     """A connection to ``path``; in a file that is new, each page will have a checksum."""
     connection = open_with_checksums(path)
-    connection.set_busy_timeout(10_000)
     if not connection.pragma("page_count"):
         reserve = ctypes.c_int(RESERVED)
         connection.file_control("main", apsw.SQLITE_FCNTL_RESERVE_BYTES, ctypes.addressof(reserve))

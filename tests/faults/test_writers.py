@@ -16,6 +16,7 @@ from tests.faults.work import (
     add_one_by_one,
     add_slowly,
     apply,
+    open_and_close,
     read_and_write,
     read_versions,
     versioned,
@@ -61,6 +62,11 @@ def test_three_processes_begin_a_collection_and_lose_nothing(folder: Path) -> No
         assert [outcome.error for outcome in outcomes] == [None] * 3
         everything = {source: [text] for source, text in texts_of(" ".join(names)).items()}
         assert run(check, home, everything).result == []
+
+
+def test_whoever_opens_waits_for_the_one_who_closes(folder: Path) -> None:
+    children = [Child(open_and_close, (folder, 150)) for _ in range(3)]
+    assert [child.end().error for child in children] == [None] * 3
 
 
 def _prepared(folder: Path) -> None:

@@ -12,6 +12,7 @@ from indexes import collection as door
 from indexes import derived
 from indexes.collection import Collection
 from indexes.embedding.base import Matrix
+from indexes.migration import open_database
 from tests.faults.scenarios import NAME, Driver, Say, texts_of
 from tests.indexes.hash_embedder import HashEmbedder
 
@@ -61,6 +62,15 @@ def add_one_by_one(say: Say, home: Path, names: str) -> None:
     with Collection.open(NAME, home=home, embedder=HashEmbedder()) as collection:
         for name in names.split():
             Driver(collection, say).add(texts_of(name))
+
+
+def open_and_close(_say: Say, folder: Path, times: int) -> None:
+    """Open a database, write a word and close it, again and again."""
+    for turn in range(times):
+        database = open_database(folder)
+        with database.writing():
+            database.set("turn", str(turn))
+        database.close()
 
 
 def versioned(names: str, version: int) -> dict[str, str]:
