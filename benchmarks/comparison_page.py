@@ -21,7 +21,9 @@ and read the same folder of text files. The peers are used as their own first ex
 - **txtai**: `Embeddings(path=MODEL, content=True, hybrid=True)`; paragraphs by its `Segmentation`.
   Hybrid search.
 - **LlamaIndex**: `SimpleDirectoryReader`, `VectorStoreIndex.from_documents`, persisted to a folder.
-  Dense search.
+  Dense search. Its entries have up to 1,024 tokens, of which the model reads the first 256: of a
+  long text most is never embedded. **LlamaIndex, short entries** is the same with
+  `Settings.chunk_size = 220`, so that the model reads all.
 - **LangChain + FAISS**: `DirectoryLoader`, `RecursiveCharacterTextSplitter` (1,000 characters, 200
   shared), `FAISS.from_documents`, `save_local`. Dense search.
 - **Chroma**: `PersistentClient` with its sentence-transformers embedding function, one entry per

@@ -16,16 +16,18 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 PEERS: Final = {
     "txtai": "txtai",
     "llama_index": "LlamaIndex",
+    "llama_index_short": "LlamaIndex, short entries",
     "langchain_faiss": "LangChain + FAISS",
     "chroma": "Chroma",
     "lancedb": "LanceDB",
 }
 """The module under ``benchmarks.peers`` and what people call it."""
+_SHARED: Final = {"llama_index_short": "llama_index"}
+"""Peers that are run by the environment of another."""
 WAGGLE: Final = "Waggle"
 CHECKOUT: Final = (sys.executable, "-m", "cli")
 """The command ``waggle`` of this checkout."""
 
-_REQUIREMENTS: Final = ROOT / "benchmarks" / "peers"
 _OFFLINE: Final = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -177,15 +179,20 @@ def install(name: str, environments: Path) -> Path:
     Returns its Python. pip tells on the terminal what is wrong, and `SystemExit` ends the attempt.
     """
     (environments / ".gitignore").write_text("*\n", "utf-8")
-    pip = Pip(environments / name)
-    wanted = _REQUIREMENTS / f"{name}.txt"
-    installed = environments / name / "installed.txt"
+    wanted = requirements(name)
+    pip = Pip(environments / wanted.stem)
+    installed = environments / wanted.stem / "installed.txt"
     if not installed.exists() or installed.read_bytes() != wanted.read_bytes():
         # PyTorch first and by itself, or packages for CUDA come on a machine without a GPU.
         install_torch(pip)
         pip.install("-r", str(wanted), total=wanted.read_text("utf-8").count("=="))
         installed.write_bytes(wanted.read_bytes())
     return pip.python
+
+
+def requirements(name: str) -> Path:
+    """The exact versions that a peer needs."""
+    return ROOT / "benchmarks" / "peers" / f"{_SHARED.get(name, name)}.txt"
 
 
 def environment() -> dict[str, str]:
@@ -205,7 +212,7 @@ def split_command(text: str) -> Sequence[str]:
 
 
 def _chosen(name: str) -> list[str]:
-    lines = (_REQUIREMENTS / f"{name}.txt").read_text("utf-8").splitlines()
+    lines = requirements(name).read_text("utf-8").splitlines()
     return lines[: next(i for i, line in enumerate(lines) if line.startswith("#"))]
 
 

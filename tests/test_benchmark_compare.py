@@ -17,7 +17,7 @@ from benchmarks.machine import Load, machine
 from benchmarks.measuring import ProgramError, converse, disk_bytes, run
 from benchmarks.peers.protocol import main, paragraphs, texts
 from benchmarks.sets import Paragraph, Question, Task
-from benchmarks.systems import PEERS, ROOT, WAGGLE, Peer, Waggle, environment
+from benchmarks.systems import PEERS, ROOT, WAGGLE, Peer, Waggle, environment, requirements
 
 ABOUT = {
     "command": "make bench",
@@ -287,7 +287,7 @@ def test_a_peer_speaks_the_protocol(
 @pytest.mark.parametrize("name", PEERS)
 def test_a_peer_has_a_script_and_exact_versions(name: str) -> None:
     folder = ROOT / "benchmarks" / "peers"
-    lines = (folder / f"{name}.txt").read_text("utf-8").splitlines()
+    lines = requirements(name).read_text("utf-8").splitlines()
     packages = [line for line in lines if not line.startswith("#")]
     assert (folder / f"{name}.py").exists()
     assert all("==" in line for line in packages)

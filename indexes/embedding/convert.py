@@ -46,12 +46,13 @@ def convert(model_dir: Path, folder: Path, fingerprint: str, *, int8: bool = Tru
         inputs = INPUTS if precision == "int8" else _save_graph(model, folder / "model.xml")
     names = MODEL_FILES[precision] + ("tokenizer.json",)
     return ExportRecord(
-        format=2,
+        format=3,
         precision=precision,
         fingerprint=fingerprint,
         dimension=model.get_embedding_dimension() or 0,
         max_tokens=_max_tokens(model),
         pad_token_id=int(model.tokenizer.pad_token_id or 0),
+        unknown_token_id=_unknown_token(model.tokenizer),
         inputs=inputs,
         document_prompt=_prompt(model, "document", "passage", "corpus"),
         query_prompt=_prompt(model, "query"),
@@ -105,6 +106,15 @@ def _max_tokens(model: "SentenceTransformer") -> int:
     positions = getattr(config, "max_position_embeddings", None)
     limits = (model.max_seq_length, positions, model.tokenizer.model_max_length)
     return int(min(limit for limit in limits if limit))
+
+
+def _unknown_token(tokenizer: Any) -> int | None:
+    """The token for what the tokenizer does not know, if it stands for nothing else: some use
+    the one that ends a text."""
+    names = ("bos", "eos", "cls", "sep", "pad", "mask")
+    others = {getattr(tokenizer, f"{name}_token_id", None) for name in names}
+    unknown = tokenizer.unk_token_id
+    return None if unknown is None or unknown in others else int(unknown)
 
 
 def _prompt(model: "SentenceTransformer", *names: str) -> str:

@@ -22,7 +22,9 @@ from indexes.errors import DamagedError
 from indexes.i18n import t
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
+    from tokenizers import Tokenizer
+
+_Table = np.ndarray[Any, np.dtype[np.int64]]
 
 # Texts tokenised together: enough to find neighbours of like length, few enough to hold.
 _WINDOW = 1024
@@ -102,7 +104,8 @@ class LocalEmbedder:
     def encode(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Matrix:
         """Embed passages: float32 (len(texts), dimension), rows of length 1, in the given order.
 
-        A text over ``max_tokens`` is cut there. ``progress`` is told how many texts of this call
+        A text over ``max_tokens`` is cut there. Tokens that the model does not know are left out:
+        each of them looks like every other. ``progress`` is told how many texts of this call
         are done so far.
         """
         return self._encode(texts, self._record.document_prompt, progress)
@@ -161,9 +164,9 @@ class LocalEmbedder:
         with ThreadPoolExecutor(runtime.workers) as pool:
             for first in range(0, len(texts), _WINDOW):
                 window = [prompt + well_formed(text) for text in texts[first : first + _WINDOW]]
-                encodings = runtime.tokenizer.encode_batch_fast(window)
-                batches = list(_batches([len(encoding.ids) for encoding in encodings]))
-                jobs = ([encodings[row] for row in rows] for rows in batches)
+                tokens = _known_tokens(runtime.tokenizer, self._record.unknown_token_id, window)
+                batches = list(_batches([len(ids) for ids in tokens]))
+                jobs = ([tokens[row] for row in rows] for rows in batches)
                 done = first
                 for rows, found in zip(batches, pool.map(self._infer, jobs), strict=True):
                     vectors[first + rows] = found
@@ -172,16 +175,11 @@ class LocalEmbedder:
                         progress(done)
         return normalised(vectors)
 
-    def _infer(self, encodings: "list[Encoding]") -> Matrix:
+    def _infer(self, tokens: list[list[int]]) -> Matrix:
         record = self._record
-        width = max(len(encoding.ids) for encoding in encodings)
-        columns = {
-            "input_ids": ([encoding.ids for encoding in encodings], record.pad_token_id),
-            "attention_mask": ([encoding.attention_mask for encoding in encodings], 0),
-            "token_type_ids": ([encoding.type_ids for encoding in encodings], 0),
-        }
-        tensors = [_padded(*columns[name], width) for name in record.inputs]
-        return self._loaded().infer(tensors)
+        ids, mask = _padded(tokens, record.pad_token_id)
+        columns = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        return self._loaded().infer([columns[name] for name in record.inputs])
 
 
 def _open_model(
@@ -226,8 +224,19 @@ def _batches(lengths: list[int]) -> Iterator[np.ndarray[Any, np.dtype[np.intp]]]
         start += size
 
 
-def _padded(rows: list[list[int]], filler: int, width: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    table = np.full((len(rows), width), filler, dtype=np.int64)
-    for row, values in zip(table, rows, strict=True):
-        row[: len(values)] = values
-    return table
+def _known_tokens(tokenizer: "Tokenizer", unknown: int | None, texts: list[str]) -> list[list[int]]:
+    """The tokens of each text without the unknown ones; all of them where no other is left."""
+    found = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
+    if unknown is None:
+        return found
+    return [[token for token in ids if token != unknown] or ids for ids in found]
+
+
+def _padded(rows: list[list[int]], filler: int) -> tuple[_Table, _Table]:
+    """Token numbers, and 1 where there is one: (len(rows), longest row)."""
+    shape = (len(rows), max(len(row) for row in rows))
+    table, mask = np.full(shape, filler, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    for number, row in enumerate(rows):
+        table[number, : len(row)] = row
+        mask[number, : len(row)] = 1
+    return table, mask

@@ -15,17 +15,19 @@ class ExportRecord(BaseModel):
     """``export.json``: what the exported model is, and the SHA-256 of its files.
 
     ``precision`` is ``"int8"`` for a ``model.onnx`` that ONNX Runtime runs, ``"f32"`` for a
-    ``model.xml`` with ``model.bin`` that OpenVINO runs.
+    ``model.xml`` with ``model.bin`` that OpenVINO runs. ``unknown_token_id`` stands for whatever
+    the tokenizer does not know; ``None`` where there is no such token, or it means more.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[2]
+    format: Literal[3]
     precision: Literal["int8", "f32"]
     fingerprint: str
     dimension: int
     max_tokens: int
     pad_token_id: int
+    unknown_token_id: int | None
     inputs: tuple[str, ...]
     document_prompt: str
     query_prompt: str
