@@ -23,7 +23,7 @@ from indexes.database import Database
 from indexes.errors import DamagedError
 from indexes.failpoints import reach
 from indexes.fusion import Knowledge, Script
-from indexes.home import BUILD_LOCK, POSTINGS, VECTORS
+from indexes.home import BUILD_LOCK, POSTINGS, VECTORS, sync_folder
 from indexes.postings import Postings, PostingsReader, remove
 from indexes.records import VectorFile
 from indexes.types import StoredChunk
@@ -118,7 +118,8 @@ class Derived:
             fresh.change(batch)
         fresh.change(())
         fresh.finish()
-        vectors.sync_folder(self._folder / POSTINGS)
+        sync_folder(self._folder / POSTINGS)
+        sync_folder(self._folder)
         reach("postings.written")
         return fresh
 
@@ -137,10 +138,16 @@ class Derived:
     ) -> Iterator[VectorFile]:
         """A FAISS file of the passages in the tables with ``prefix``; nobody cleans it up until
         the block ends. Waits for whoever builds a file now."""
-        folder = self._folder / VECTORS
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self._vectors_folder()
         with FileLock(folder / BUILD_LOCK):
             yield vectors.write(database, folder, dimension, prefix)
+
+    def _vectors_folder(self) -> Path:
+        folder = self._folder / VECTORS
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            sync_folder(self._folder)
+        return folder
 
     def discard_damaged(self, database: Database) -> None:
         """Remove a FAISS file that is not what was published, so that `publish` makes it anew."""
@@ -183,8 +190,7 @@ class Derived:
 
     def build(self, database: Database) -> None:
         """Write and publish a FAISS file of all living chunks, unless another process does."""
-        folder = self._folder / VECTORS
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self._vectors_folder()
         try:
             with FileLock(folder / BUILD_LOCK).acquire(timeout=_PATIENCE):
                 with database.reading():

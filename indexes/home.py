@@ -63,8 +63,14 @@ def _unknown(home: Path, name: str) -> UnknownCollectionError:
 
 
 def _make(folder: Path) -> None:
+    """Whoever is told that a document is stored must find the folder again after a power cut."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    # A process that was killed may have made them, and synced nothing.
+    certain = dict.fromkeys(path.parent for path in (folder, folder.parent, *new))
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for above in certain:
+            sync_folder(above)
     except OSError as error:
         raise CollectionError(
             t(
@@ -73,6 +79,16 @@ def _make(folder: Path) -> None:
                 reason=error.strerror or error,
             )
         ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` survive a power cut (POSIX only; elsewhere there is no way)."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def disk_usage(folder: Path) -> int:

@@ -18,12 +18,11 @@ from indexes.database import Database
 from indexes.errors import LockedError
 from indexes.failpoints import reach
 from indexes.failures import storage_errors
-from indexes.home import DATABASE, WRITE_LOCK
+from indexes.home import DATABASE, WRITE_LOCK, sync_folder
 from indexes.i18n import t
 from indexes.loaders.formats import LANGUAGES
 from indexes.schema import connect, open_with_checksums
 from indexes.types import Chunk, Document
-from indexes.vectors import sync_folder
 
 _PLAIN_IN_1 = frozenset({"text", "txt", "pdf", "rtf", "msg", "eml", "json", "jsonl", "xml", "fb2"})
 _BATCH = 200

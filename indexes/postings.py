@@ -23,6 +23,7 @@ from tantivy import Occur, Query
 from indexes.errors import CollectionError, DamagedError
 from indexes.failpoints import reach
 from indexes.fusion import best_lexical
+from indexes.home import sync_folder
 from indexes.i18n import t
 from indexes.types import StoredChunk
 from indexes.words import WeightedTerm, phrases, query_terms, terms
@@ -170,7 +171,10 @@ class Postings:
                 writer.add_document(_posting(stored))
             reach("postings.added")
             writer.commit()
-            reach("postings.committed")
+        # tantivy syncs its files, but not the last rename: after a power cut the postings would
+        # lack what the database goes on to confirm.
+        sync_folder(self.folder)
+        reach("postings.committed")
 
     def _opened(self) -> tantivy.IndexWriter:
         if self._writer is None:

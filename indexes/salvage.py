@@ -22,13 +22,12 @@ from indexes.derived import dimension
 from indexes.errors import CollectionError, LockedError
 from indexes.failpoints import reach
 from indexes.findings import Watch
-from indexes.home import DATABASE
+from indexes.home import DATABASE, sync_folder
 from indexes.i18n import t
 from indexes.made_with import Making
 from indexes.pages import PAGE, corrections, opened, sealed_page
 from indexes.records import to_json
 from indexes.schema import RESERVED
-from indexes.vectors import sync_folder
 from indexes.verify import KEPT, has_sound_beginning, log_of
 
 _COPIED = ("embedder_fingerprint", "embedder", "dimension", "splitting", "knowledge")

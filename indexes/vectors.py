@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from indexes import ann
 from indexes.database import Database
 from indexes.failpoints import reach
+from indexes.home import sync_folder
 from indexes.records import VectorFile
 
 _DIRECT = 2_000
@@ -187,16 +188,6 @@ def _save(folder: Path, index: Any, last_chunk: int) -> VectorFile:
     sync_folder(folder)
     reach("vectors.renamed")
     return VectorFile(name, hashlib.sha256(data.data).hexdigest(), last_chunk)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut (POSIX only; elsewhere there is no way)."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def intact(folder: Path, file: VectorFile) -> bool:
