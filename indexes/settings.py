@@ -17,13 +17,13 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from indexes.errors import UsageError
 from indexes.i18n import t
 
 FILE_NAME = "waggle.toml"
-TABLES = ("index", "chat")
+TABLES = ("index", "chat", "rerank")
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -50,6 +50,10 @@ class IndexSettings(BaseModel):
     home: UserPath = Field(default_factory=default_home)
     collection: str = "default"
     embedder: str = "all-MiniLM-L6-v2"
+    embedder_url: str | None = Field(
+        default=None, pattern=r"^https?://\S+$", description="server of the embedding model"
+    )
+    embedder_api_key: SecretStr | None = None
     threads: int | None = Field(default=None, ge=1, description="CPU threads for embedding")
     workers: int = Field(default=1, ge=1, description="processes that read documents")
     chunk_tokens: int | None = Field(

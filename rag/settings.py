@@ -1,4 +1,4 @@
-"""The ``[chat]`` table of the settings: which chat model answers, and how."""
+"""The ``[chat]`` and ``[rerank]`` tables of the settings: which models answer and reorder."""
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -25,3 +25,19 @@ class ChatSettings(BaseModel):
 def load_chat_settings(**options: object) -> ChatSettings:
     """The chat settings; ``options`` that are not ``None`` win."""
     return load_settings(ChatSettings, "chat", "CHAT_", **options)
+
+
+class RerankSettings(BaseModel):
+    """A server with a reranker, if there is one. Variables are ``WAGGLE_RERANK_URL`` and so on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    model: str | None = None
+    api_key: SecretStr | None = None
+    candidates: int = Field(default=30, ge=1, description="passages that it chooses from")
+
+
+def load_rerank_settings(**options: object) -> RerankSettings:
+    """The rerank settings; ``options`` that are not ``None`` win."""
+    return load_settings(RerankSettings, "rerank", "RERANK_", **options)

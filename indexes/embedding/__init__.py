@@ -2,7 +2,15 @@
 
 from indexes.embedding.adapter import LangChainEmbedder
 from indexes.embedding.base import Embedder
-from indexes.embedding.default import default_embedder
+from indexes.embedding.default import default_embedder, embedder_of
 from indexes.embedding.local import LocalEmbedder
+from indexes.embedding.served import served_embedder
 
-__all__ = ["Embedder", "LangChainEmbedder", "LocalEmbedder", "default_embedder"]
+__all__ = [
+    "Embedder",
+    "LangChainEmbedder",
+    "LocalEmbedder",
+    "default_embedder",
+    "embedder_of",
+    "served_embedder",
+]

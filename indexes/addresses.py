@@ -1,0 +1,13 @@
+"""Addresses of servers."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+
+def is_loopback(url: str) -> bool:
+    """Whether ``url`` is on this machine, which a proxy set in the environment cannot reach."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,95 @@
+"""Reordering passages with a reranker: a model that reads question and passage together.
+
+It is asked over ``POST /v1/rerank`` (the form of Jina and Cohere), or where a server lacks that,
+``POST /v1/score``; vLLM has both (https://docs.vllm.ai/en/latest/models/pooling_models/).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from indexes.addresses import is_loopback
+from indexes.errors import EndpointError
+from indexes.i18n import t
+from indexes.types import SearchResult
+from rag.settings import RerankSettings, load_rerank_settings
+
+if TYPE_CHECKING:
+    import httpx
+
+_SECONDS = 60.0
+_ABSENT = (404, 405, 501)
+
+
+class Reranker:
+    """The reranker ``model`` of the server at ``url``, the root of OpenAI's protocol.
+
+    ``candidates`` is how many passages of the search it is given to choose from.
+    """
+
+    def __init__(
+        self, url: str, model: str, api_key: str | None = None, *, candidates: int = 30
+    ) -> None:
+        self.url, self.model, self.candidates = url.rstrip("/"), model, candidates
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+
+    def rerank(
+        self, question: str, passages: Sequence[SearchResult], k: int
+    ) -> tuple[SearchResult, ...]:
+        """The ``k`` passages that fit the question best, best first, with new ranks and scores.
+
+        Raises `EndpointError` where the server fails.
+        """
+        if not passages:
+            return ()
+        scores = self.scores(question, [passage.text for passage in passages])
+        order = sorted(range(len(passages)), key=lambda n: (-scores[n], passages[n].rank))
+        return tuple(
+            replace(passages[n], rank=rank, score=scores[n]) for rank, n in enumerate(order[:k], 1)
+        )
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        """How well each text fits the question; higher is better."""
+        asked = {"model": self.model, "query": question, "documents": list(texts)}
+        response = self._post("rerank", asked)
+        entries, name = "results", "relevance_score"
+        if response.status_code in _ABSENT:
+            asked = {"model": self.model, "text_1": question, "text_2": list(texts)}
+            response = self._post("score", asked)
+            entries, name = "data", "score"
+        if response.status_code != 200:
+            raise self._error(f"HTTP {response.status_code} {response.text[:200]}")
+        try:
+            found = {entry["index"]: float(entry[name]) for entry in response.json()[entries]}
+            return [found[number] for number in range(len(texts))]
+        except (ValueError, TypeError, LookupError) as error:
+            raise self._error(t("it does not answer with one score for each passage")) from error
+
+    def _post(self, route: str, body: dict[str, Any]) -> "httpx.Response":
+        import httpx
+
+        try:
+            with httpx.Client(trust_env=not is_loopback(self.url), timeout=_SECONDS) as client:
+                return client.post(f"{self.url}/{route}", json=body, headers=self._headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._error(str(error) or type(error).__name__) from error
+
+    def _error(self, reason: str) -> EndpointError:
+        return EndpointError(
+            t(
+                "The reranker {model} at {url} does not work: {reason}. Check its server, or take "
+                "the table [rerank] out of waggle.toml.",
+                model=self.model,
+                url=self.url,
+                reason=" ".join(reason.split()).rstrip("."),
+            )
+        )
+
+
+def reranker_of(settings: RerankSettings | None = None) -> Reranker | None:
+    """The reranker that the settings name, if they name one."""
+    settings = settings or load_rerank_settings()
+    if not settings.url or not settings.model:
+        return None
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    return Reranker(settings.url, settings.model, key, candidates=settings.candidates)
