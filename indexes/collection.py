@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Self
 from indexes.clock import timed
 from indexes.database import Database
 from indexes.derived import Derived, dimension
-from indexes.embedding import Embedder, LangChainEmbedder, default_embedder
-from indexes.errors import DamagedError, LockedError, SourceError, UnknownSourceError, UsageError
+from indexes.embedding import Embedder
+from indexes.errors import SourceError, UnknownSourceError, UsageError
 from indexes.findings import VerifyReport, Watch
 from indexes.home import DATABASE, collection_folder, disk_usage
 from indexes.i18n import t
 from indexes.items import FileItem, Item, TextItem
 from indexes.loaders import LoaderPool
-from indexes.made_with import Making
+from indexes.made_with import Making, making_of
+from indexes.mending import Mending
 from indexes.migration import open_database
 from indexes.pipeline import Report, index_items
 from indexes.reembed import reembed
@@ -68,6 +69,7 @@ class Collection:
         self._derived = Derived(folder)
         self._turns = Turns(folder, self._database, self._derived)
         self._readers = Readers(folder / DATABASE, self._derived)
+        self._mending = Mending(self._readers, self._turns, self._derived, self._database)
 
     @property
     def embedder(self) -> Embedder:
@@ -94,22 +96,8 @@ class Collection:
         named = embedder if isinstance(embedder, str) else None
         settings = load_settings(IndexSettings, "index", home=home, collection=name, embedder=named)
         folder = collection_folder(settings.home, settings.collection, create=create)
-        making = cls.making(settings, None if named else embedder, notice)
+        making = making_of(settings, None if named else embedder, notice)
         return cls(folder, making, workers=settings.workers, notice=notice)
-
-    @staticmethod
-    def making(settings: IndexSettings, embedder: Any | None, notice: Notice | None) -> Making:
-        """The embedding model, by default that of the settings, and how documents are cut."""
-        if embedder is None:
-            embedder = default_embedder(
-                settings.home / "models",
-                settings.embedder,
-                threads=settings.threads,
-                progress=notice,
-            )
-        elif not hasattr(embedder, "encode"):
-            embedder = LangChainEmbedder(embedder, name=type(embedder).__name__)
-        return Making(embedder, settings.chunk_tokens)
 
     def close(self) -> None:
         """Wait for the vector index if it is being built, and let everything go."""
@@ -276,52 +264,28 @@ class Collection:
         condition = parse_where(where) if where else None
         timings: dict[str, float] = {}
         lexical, dense = mode != "dense", mode != "lexical"
-        with ThreadPoolExecutor(1) as helper, timed(timings, "total"):
-            self._mend(lexical=lexical, dense=dense)
-            with self._readers.view(lexical=lexical, dense=dense, lost=True) as view:
-                if view.dense:
-                    self._making.check_embedder(view.database, self.name)
-                vector = helper.submit(self._embed, query, timings) if view.dense else None
-                allowed = (
-                    view.database.matching(
-                        condition.sql, condition.values, by_chunk=condition.by_chunk
-                    )
-                    if condition
-                    else None
-                )
-                k = max(1, min(k, view.database.counts()[1]))
-                ranked = retrieve(
-                    query, k, view, vector.result if vector else None, allowed, timings
-                )
-                results = to_results(ranked, view.database, k)
-                generation = view.database.generation
+        with (
+            ThreadPoolExecutor(1) as helper,
+            timed(timings, "total"),
+            self._mending.view(lexical=lexical, dense=dense, patience=_LOCK_SECONDS) as view,
+        ):
+            if view.dense:
+                self._making.check_embedder(view.database, self.name)
+            vector = helper.submit(self._embed, query, timings) if view.dense else None
+            allowed = (
+                view.database.matching(condition.sql, condition.values, by_chunk=condition.by_chunk)
+                if condition
+                else None
+            )
+            k = max(1, min(k, view.database.counts()[1]))
+            ranked = retrieve(query, k, view, vector.result if vector else None, allowed, timings)
+            results = to_results(ranked, view.database, k)
+            generation = view.database.generation
         return SearchResponse(query, mode, self.name, generation, results, timings)
 
     def _embed(self, query: str, timings: dict[str, float]) -> list[float]:
         with timed(timings, "embed"):
             return self.embedder.embed_query(query)
-
-    def _mend(self, *, lexical: bool, dense: bool) -> None:
-        """Whoever finds a derived index damaged makes it anew, if no writer is at work, who would.
-        Vectors can do without for a while; postings cannot."""
-        try:
-            with self._readers.view(lexical=lexical, dense=dense):
-                return
-        except DamagedError:
-            wanted = lexical and self._lost_postings()
-        try:
-            with self._turns.take_soon(_LOCK_SECONDS if wanted else 0):
-                self._derived.discard_damaged(self._database)
-        except LockedError:
-            if wanted:
-                raise
-
-    def _lost_postings(self) -> bool:
-        try:
-            with self._readers.view(lexical=True):
-                return False
-        except DamagedError:
-            return True
 
     def documents(self) -> list[tuple[Document, int]]:
         """Every document without its text, and its number of chunks, ordered by source."""

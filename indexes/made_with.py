@@ -1,13 +1,16 @@
 """What a collection was made with: its embedding model, and how documents were cut."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from indexes.database import Database
 from indexes.derived import knowledge_to_json
-from indexes.embedding import Embedder
+from indexes.embedding import Embedder, LangChainEmbedder, embedder_of
 from indexes.errors import EmbedderMismatchError
 from indexes.i18n import t
 from indexes.probes import measure_knowledge
+from indexes.settings import IndexSettings
 from indexes.splitter import SPLITTING_VERSION
 
 
@@ -60,3 +63,15 @@ class Making:
                     name=collection,
                 )
             )
+
+
+def making_of(
+    settings: IndexSettings, embedder: Any | None, notice: Callable[[str], None] | None
+) -> Making:
+    """How documents are made searchable: with the settings' embedding model, or with ``embedder``,
+    an `Embedder` or any LangChain ``Embeddings``."""
+    if embedder is None:
+        embedder = embedder_of(settings, notice)
+    elif not hasattr(embedder, "encode"):
+        embedder = LangChainEmbedder(embedder, name=type(embedder).__name__)
+    return Making(embedder, settings.chunk_tokens)

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from indexes.ahead import ahead
 from indexes.embedding import Embedder
@@ -21,6 +22,8 @@ from indexes.types import Chunk, Document, Extracted
 _BATCH_CHUNKS = 512
 _LOOKED_UP = 512
 _UNPAIRED = re.compile("[\ud800-\udfff]")
+
+ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def index_items(
         return _load(changed, embedder, target_tokens)
 
     with closing(ahead(load, _changed(items, session, outcome, progress), workers)) as loaded:
-        for batch in _batches(loaded):
+        for batch in batches(loaded, _size):
             prepared = _sorted_out(batch, session, outcome)
             texts = [chunk.text for document in prepared for chunk in document.chunks]
             reach("pipeline.loaded")
@@ -179,18 +182,23 @@ def passages(
     return split(extracted, counter, embedder.max_tokens, target_tokens)
 
 
-def _batches(loaded: Iterable[Loaded]) -> Iterator[list[Loaded]]:
-    """What was loaded, in batches of about as many chunks as are embedded at once."""
-    batch: list[Loaded] = []
-    chunks = 0
-    for one in loaded:
-        batch.append(one)
-        chunks += len(one.chunks) if isinstance(one, Prepared) else 0
-        if chunks >= _BATCH_CHUNKS or len(batch) >= _LOOKED_UP:
+def batches(items: Iterable[ItemT], chunks: Callable[[ItemT], int]) -> Iterator[list[ItemT]]:
+    """``items`` in batches of about as many chunks as are embedded at once; ``chunks`` tells how
+    many an item has."""
+    batch: list[ItemT] = []
+    total = 0
+    for item in items:
+        batch.append(item)
+        total += chunks(item)
+        if total >= _BATCH_CHUNKS or len(batch) >= _LOOKED_UP:
             yield batch
-            batch, chunks = [], 0
+            batch, total = [], 0
     if batch:
         yield batch
+
+
+def _size(loaded: Loaded) -> int:
+    return len(loaded.chunks) if isinstance(loaded, Prepared) else 0
 
 
 def _sorted_out(batch: Sequence[Loaded], session: Session, outcome: Outcome) -> list[Prepared]:

@@ -12,12 +12,11 @@ from indexes.derived import Derived, name_postings
 from indexes.embedding import Embedder
 from indexes.failpoints import reach
 from indexes.made_with import Making
-from indexes.pipeline import Progress, Report, passages
+from indexes.pipeline import Progress, Report, batches, passages
 from indexes.schema import create_passages, drop_passages, replace_passages
 from indexes.types import Chunk, Document, Extracted
 
 PREFIX = "next_"
-_BATCH_CHUNKS = 512
 
 Redone = tuple[int, Document, list[Chunk]]
 
@@ -29,13 +28,15 @@ def reembed(
     collection's lock."""
     _begin(database, making)
     total = database.counts()[0]
-    chunks = 0
-    for done, batch in _batches(database, making):
+    rows = _missing(database)
+    done, chunks = total - len(rows), 0
+    for batch in batches(_redone(database, making, rows), lambda one: len(one[2])):
         texts = [chunk.text for _, _, document_chunks in batch for chunk in document_chunks]
         chunks += len(texts)
         if report:
             report(Progress(done, total, chunks, batch[-1][1].source))
         _store(database, making.embedder, batch, texts)
+        done += len(batch)
     _publish(database, derived, making)
     return database.counts()[1]
 
@@ -52,23 +53,15 @@ def _begin(database: Database, making: Making) -> None:
     reach("reembed.begun")
 
 
-def _batches(database: Database, making: Making) -> Iterator[tuple[int, list[Redone]]]:
-    """What is still to be embedded, with how many documents are done before it."""
-    batch: list[Redone] = []
-    rows = _missing(database)
-    done = database.counts()[0] - len(rows)
+def _redone(database: Database, making: Making, rows: Sequence[int]) -> Iterator[Redone]:
+    """The documents of these rows, cut anew."""
     for row in rows:
         document = database.document_of(row)
         extracted = Extracted(
             document.text, document.kind, document.format, document.title, document.language,
             document.page_starts, document.metadata,
         )  # fmt: skip
-        batch.append((row, document, passages(extracted, making.embedder, making.chunk_tokens)))
-        if sum(len(chunks) for _, _, chunks in batch) >= _BATCH_CHUNKS:
-            yield done, batch
-            done, batch = done + len(batch), []
-    if batch:
-        yield done, batch
+        yield row, document, passages(extracted, making.embedder, making.chunk_tokens)
 
 
 def _missing(database: Database) -> list[int]:

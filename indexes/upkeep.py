@@ -8,6 +8,7 @@ from typing import Any
 from indexes.collection import Collection, Notice
 from indexes.findings import VerifyReport, Watch
 from indexes.home import collection_folder
+from indexes.made_with import making_of
 from indexes.repair import repair
 from indexes.settings import IndexSettings, load_settings
 from indexes.verify import verify
@@ -29,7 +30,8 @@ def check(
     Raises `UnknownCollectionError` where there is none, `LockedError` while others write (with
     ``mend``: or read).
     """
-    settings = load_settings(IndexSettings, "index", home=home, collection=name)
+    named = embedder if isinstance(embedder, str) else None
+    settings = load_settings(IndexSettings, "index", home=home, collection=name, embedder=named)
     folder = collection_folder(settings.home, settings.collection, create=False)
     if not mend:
         return verify(folder, folder.name, watch)
@@ -39,5 +41,5 @@ def check(
         with reopen(notice=notice) as collection:
             collection.add(files)
 
-    making = Collection.making(settings, embedder, notice)
+    making = making_of(settings, None if named else embedder, notice)
     return repair(folder, folder.name, watch, reindex, making)

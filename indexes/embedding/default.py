@@ -52,9 +52,7 @@ def default_embedder(
     )
 
 
-def embedder_of(
-    settings: IndexSettings, progress: Callable[[str], None] | None = None
-) -> Embedder:
+def embedder_of(settings: IndexSettings, progress: Callable[[str], None] | None = None) -> Embedder:
     """The embedder that the settings name: of a server if they give its address, else here.
 
     Raises as `default_embedder` does.

@@ -61,6 +61,7 @@ def test_help_loads_nothing_heavy(environment: Environment) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_startup_time(
     shelf: Path, environment: Environment, record_property: Callable[[str, Any], None]
 ) -> None:

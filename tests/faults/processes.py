@@ -17,7 +17,8 @@ from indexes.errors import WaggleError
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.faults.checks"])
-_PATIENCE = 60
+PATIENCE = 60.0
+"""Seconds in which a process must tell something."""
 _STATUS = threading.Lock()
 """The end of a process can be asked for by one thread at a time: starting one asks for the ends of
 all others, and of two who read an exit code from its pipe the second finds nothing (255)."""
@@ -70,7 +71,7 @@ class Child:
         mouth.close()
         self.told: list[Told] = []
 
-    def hear(self, timeout: float = _PATIENCE) -> Told:
+    def hear(self, timeout: float = PATIENCE) -> Told:
         """The next thing it tells."""
         assert self.ear.poll(timeout), "the process is silent"
         self.told.append(self.ear.recv())
@@ -84,9 +85,9 @@ class Child:
             if self.process.pid and self.process.is_alive():
                 os.kill(self.process.pid, signal.SIGINT)
 
-    def end(self) -> Outcome:
-        """Wait for its end."""
-        deadline = time.monotonic() + _PATIENCE
+    def end(self, patience: float = PATIENCE) -> Outcome:
+        """Wait for its end, which must come within ``patience`` seconds."""
+        deadline = time.monotonic() + patience
         try:
             while True:
                 self.hear(max(0.0, deadline - time.monotonic()))

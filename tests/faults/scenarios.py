@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from indexes import derived, failpoints, migration, pipeline, reembed, repair
+from indexes import derived, failpoints, migration, pipeline, repair
 from indexes.collection import Collection
 from indexes.embedding.base import Matrix, normalised
 from indexes.made_with import Making
@@ -96,7 +96,6 @@ def embedder_of(home: Path) -> HashEmbedder:
 def opened(home: Path, embedder: HashEmbedder) -> Collection:
     """The collection, with small batches so that a few documents make several of each."""
     pipeline._BATCH_CHUNKS = 4
-    reembed._BATCH_CHUNKS = 4
     migration._BATCH = 2
     return Collection.open(NAME, home=home, embedder=embedder)
 

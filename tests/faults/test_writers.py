@@ -10,7 +10,7 @@ import pytest
 from indexes.database import Database
 from indexes.derived import Derived
 from tests.faults.checks import act, check, expected_after, prepare
-from tests.faults.processes import Child, run
+from tests.faults.processes import PATIENCE, Child, run
 from tests.faults.scenarios import NAME, texts_of
 from tests.faults.work import (
     add_one_by_one,
@@ -102,8 +102,8 @@ def _read_while_written(folder: Path, how: dict[str, bool], seconds: float) -> N
     _prepared(folder)
     writer = Child(_write, (folder, NAMES, seconds, how))
     readers = [Child(read_versions, (folder, NAMES, seconds, 4)) for _ in range(4)]
-    reports = [reader.end().result for reader in readers]
-    last = writer.end().result
+    reports = [reader.end(seconds + PATIENCE).result for reader in readers]
+    last = writer.end(seconds + PATIENCE).result
     assert [line for report in reports for line in report["wrong"]] == []
     assert all(report["answers"] > 3 for report in reports)
     assert last > 2

@@ -10,9 +10,11 @@ import pytest
 
 from indexes import Collection
 from indexes.database import Database
+from indexes.embedding import LocalEmbedder
 from indexes.errors import EmbedderMismatchError
 from indexes.pages import PAGE, check_log
 from indexes.repair import repair
+from indexes.upkeep import check
 from tests.indexes.damage import (
     SEED,
     assert_whole,
@@ -21,8 +23,6 @@ from tests.indexes.damage import (
     flip,
     folder_of,
     kinds,
-    make_home,
-    make_sources,
     offsets,
     repaired,
     verified,
@@ -30,21 +30,6 @@ from tests.indexes.damage import (
 from tests.indexes.hash_embedder import HashEmbedder
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_sources(tmp_path_factory.mktemp("sources"))
-
-
-@pytest.fixture(scope="module")
-def pristine(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_home(sources, tmp_path_factory.mktemp("pristine"))
-
-
-@pytest.fixture
-def home(pristine: Path, tmp_path: Path) -> Path:
-    return copied(pristine, tmp_path / "home")
 
 
 def test_a_flipped_byte_is_mended_in_every_file(pristine: Path, tmp_path: Path) -> None:
@@ -303,6 +288,14 @@ def test_a_model_whose_record_is_lost_is_recognised_by_its_vectors(home: Path) -
     assert report.problems == ()
     assert report.lost == ()
     assert_whole(home)
+
+
+def test_the_model_may_be_told_by_its_name(
+    home: Path, models_folder: Path, embedder: LocalEmbedder
+) -> None:
+    (home / "models").symlink_to(models_folder)
+    _spoil_meta(home)
+    assert check("t", home=home, embedder=embedder.name, mend=True).problems == ()
 
 
 def test_vectors_of_a_model_that_is_not_known_meet_no_others(home: Path) -> None:

@@ -5,8 +5,6 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from indexes import Collection
 from indexes.database import Database
 from indexes.pages import PAGE, check_pages, correction
@@ -15,34 +13,16 @@ from tests.indexes.damage import (
     ANIMALS,
     SEED,
     assert_whole,
-    copied,
     files_of,
     flip,
     folder_of,
     kinds,
-    make_home,
-    make_sources,
     offsets,
     repaired,
     restore,
     verified,
 )
 from tests.indexes.hash_embedder import HashEmbedder
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_sources(tmp_path_factory.mktemp("sources"))
-
-
-@pytest.fixture(scope="module")
-def pristine(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_home(sources, tmp_path_factory.mktemp("pristine"))
-
-
-@pytest.fixture
-def home(pristine: Path, tmp_path: Path) -> Path:
-    return copied(pristine, tmp_path / "home")
 
 
 def test_a_sound_collection_has_no_problems(home: Path) -> None:

@@ -38,7 +38,7 @@ def library(tmp_path: Path, embedder: LocalEmbedder, examples: Path) -> Iterator
 
 def rag_with(collection: Collection, model: str) -> RAG:
     pulled(model, collection.home)
-    settings = ChatSettings(model=model, threads=1, max_tokens=128)
+    settings = ChatSettings(model=model, threads=1, max_tokens=128, timeout=600)
     return RAG(collection, lambda: resolve_chat(collection.home, settings))
 
 
@@ -67,6 +67,7 @@ def test_a_small_model_through_the_real_engine(library: Collection) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.model
 def test_the_default_model_on_the_example_questions(library: Collection) -> None:
     rag = rag_with(library, "qwen2.5-coder-1.5b-instruct")
