@@ -14,6 +14,7 @@
     │   └── DamagedError           a stored file does not hold what was written
     └── ModelError                 a model cannot be used
         ├── ModelFileError         the weights are missing, incomplete or not the ones named
+        ├── StructuredOutputError  a model does not write the object it was asked for
         └── EndpointError          a model server does not answer, or answers badly
             └── ContextOverflowError   the prompt is longer than the model can take in
 
@@ -74,8 +75,19 @@ class ModelFileError(ModelError):
     """Weights are missing, incomplete, or differ from the published checksum."""
 
 
+class StructuredOutputError(ModelError):
+    """A model does not write the object it was asked for; ``written`` is its last reply."""
+
+    def __init__(self, message: str, written: str = "") -> None:
+        super().__init__(message)
+        self.written = written
+
+
 class EndpointError(ModelError):
     """A model server does not answer, or answers something that is not its protocol."""
+
+    partial: str = ""
+    """What had come of a streamed answer before the server failed."""
 
 
 class ContextOverflowError(EndpointError):

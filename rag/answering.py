@@ -2,21 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import aclosing, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from indexes.clock import timed
 from indexes.collection import Collection
-from indexes.errors import UsageError
+from indexes.embedding.base import well_formed
+from indexes.errors import ContextOverflowError, EndpointError, UsageError
 from indexes.i18n import t
 from indexes.types import SearchResult
+from rag.reranking import Reranker, reranker_of
 from rag.types import Answer, AnswerStatus, Citation, Event, Finished, Retrieved, Token, Usage
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import BaseMessage
+    from langchain_core.messages import AIMessageChunk, BaseMessage
     from langchain_core.tools import BaseTool
+
+    from rag.models.tokens import PromptBudget
 
 ChatFactory = Callable[[], "BaseChatModel | None"]
 
@@ -29,14 +34,19 @@ class RAG:
 
     ``chat`` is a LangChain chat model, or a function that makes one when it is first needed and
     returns ``None`` where there is none. By default the settings decide: the endpoint they name,
-    else the embedded engine if its model is here.
+    else the embedded engine if its model is here. They also name the ``reranker``, if there is one.
     """
 
     def __init__(
-        self, collection: Collection, chat: "BaseChatModel | ChatFactory | None" = None
+        self,
+        collection: Collection,
+        chat: "BaseChatModel | ChatFactory | None" = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self.collection = collection
+        self.reranker = reranker or reranker_of()
         self._chat: BaseChatModel | None = None
+        self._budget: PromptBudget | None = None
         self._make_chat: ChatFactory = lambda: _from_settings(collection)
         if chat is not None and hasattr(chat, "invoke"):
             self._chat = cast("BaseChatModel", chat)
@@ -53,8 +63,9 @@ class RAG:
 
     def stream(
         self, question: str, *, k: int = DEFAULT_PASSAGES, where: str | None = None
-    ) -> Iterator[Event]:
-        """The same as a stream of events: `Retrieved`, then `Token`s, at last `Finished`."""
+    ) -> Generator[Event]:
+        """The same as a stream of events: `Retrieved`, then `Token`s, at last `Finished`. Closed
+        before its end, it closes the model's stream, and the server stops writing."""
         run = _Run(self, question)
         yield Retrieved(run.retrieve(k, where))
         chat = self._model() if run.contexts else None
@@ -62,24 +73,39 @@ class RAG:
             yield Finished(run.finish("no_model"))
             return
         if chat is not None:
-            for piece in run.generate(chat):
-                yield Token(piece)
+            run.fit(chat, self._budget)
+            with closing(run.generate(chat)) as pieces:
+                for piece in pieces:
+                    yield Token(piece)
         yield Finished(run.cite_and_verify(chat))
 
     async def aask(
         self, question: str, *, k: int = DEFAULT_PASSAGES, where: str | None = None
     ) -> Answer:
         """`ask` without blocking the event loop."""
-        return await asyncio.to_thread(self.ask, question, k=k, where=where)
+        async with aclosing(self.astream(question, k=k, where=where)) as events:
+            async for event in events:
+                if isinstance(event, Finished):
+                    return event.answer
+        raise AssertionError("a stream ends with Finished")
 
     async def astream(
         self, question: str, *, k: int = DEFAULT_PASSAGES, where: str | None = None
-    ) -> AsyncIterator[Event]:
-        """`stream` without blocking the event loop."""
-        events = self.stream(question, k=k, where=where)
-        end = object()
-        while (event := await asyncio.to_thread(next, events, end)) is not end:
-            yield event  # type: ignore[misc]
+    ) -> AsyncGenerator[Event]:
+        """`stream` without blocking the event loop. Closed or cancelled, it closes the model's
+        stream at once, even while the model is still silent."""
+        run = _Run(self, question)
+        yield Retrieved(await asyncio.to_thread(run.retrieve, k, where))
+        chat = await asyncio.to_thread(self._model) if run.contexts else None
+        if run.contexts and chat is None:
+            yield Finished(run.finish("no_model"))
+            return
+        if chat is not None:
+            await asyncio.to_thread(run.fit, chat, self._budget)
+            async with aclosing(run.agenerate(chat)) as pieces:
+                async for piece in pieces:
+                    yield Token(piece)
+        yield Finished(await asyncio.to_thread(run.cite_and_verify, chat))
 
     def as_tool(self) -> "BaseTool":
         """A LangChain tool that answers a question from the collection, with its sources."""
@@ -88,8 +114,12 @@ class RAG:
         return answer_tool(self)
 
     def _model(self) -> "BaseChatModel | None":
+        from rag.models.tokens import PromptBudget
+
         if self._chat is None:
             self._chat = self._make_chat()
+        if self._chat is not None and self._budget is None:
+            self._budget = PromptBudget.of(self._chat)
         return self._chat
 
 
@@ -99,40 +129,93 @@ class _Run:
     def __init__(self, rag: RAG, question: str) -> None:
         if not question.strip():
             raise UsageError(t("The question is empty."))
-        self.rag, self.question = rag, question.strip()
+        self.rag, self.question = rag, well_formed(question).strip()
         self.contexts: tuple[SearchResult, ...] = ()
         self._asked: Sequence[BaseMessage] = ()
         self._draft, self._model, self._usage = "", "", Usage()
         self._generation = 0
+        self._thinks = False
+        self._notices: list[str] = []
         self._timings: dict[str, float] = {}
         self._started = time.perf_counter()
 
     def retrieve(self, k: int, where: str | None) -> tuple[SearchResult, ...]:
         """The best passages; one that stands in several documents is taken once."""
+        reranker = self.rag.reranker
+        wanted = max(2 * k, reranker.candidates if reranker else 0)
         with timed(self._timings, "retrieve"):
-            found = self.rag.collection.search(self.question, 2 * k, where=where)
+            found = self.rag.collection.search(self.question, wanted, where=where)
         distinct = {result.text: result for result in reversed(found.results)}
-        kept = sorted(distinct.values(), key=lambda result: result.rank)[:k]
-        self.contexts = tuple(replace(r, rank=rank) for rank, r in enumerate(kept, 1))
+        passages = sorted(distinct.values(), key=lambda result: result.rank)
+        if reranker:
+            with timed(self._timings, "rerank"):
+                passages = self._reranked(reranker, passages, k)
+        self.contexts = tuple(replace(r, rank=rank) for rank, r in enumerate(passages[:k], 1))
         self._generation = found.generation
         return self.contexts
 
-    def generate(self, chat: "BaseChatModel") -> Iterator[str]:
-        from rag.models.chat import endpoint_errors, model_name
+    def _reranked(
+        self, reranker: Reranker, passages: list[SearchResult], k: int
+    ) -> list[SearchResult]:
+        """An answer from the order of the search is better than none."""
+        try:
+            return reranker.rerank(self.question, passages, k)
+        except EndpointError as error:
+            self._note(str(error))
+            return passages
+
+    def fit(self, chat: "BaseChatModel", budget: "PromptBudget | None") -> None:
+        """Build the prompt, without the last passages where the model cannot read them all."""
+        from rag.models.chat import model_name
         from rag.prompts import answer_messages
 
+        def prompt(passages: int) -> "Sequence[BaseMessage]":
+            return answer_messages(self.question, self.contexts[:passages])
+
         self._model = model_name(chat)
-        self._asked = answer_messages(self.question, self.contexts)
-        with endpoint_errors(chat):
-            for chunk in chat.stream(self._asked):
-                piece = chunk.text
-                if piece and "first_token" not in self._timings:
-                    self._timings["first_token"] = self._elapsed()
-                self._draft += piece
-                self._usage += _usage(chunk)
-                if piece:
+        if budget is not None:
+            fitted = budget.fit(prompt, len(self.contexts))
+            self.contexts = self.contexts[: fitted.passages]
+            self._notices.extend(fitted.notices)
+        self._asked = prompt(len(self.contexts))
+
+    def generate(self, chat: "BaseChatModel") -> Generator[str]:
+        from rag.models.chat import endpoint_errors
+
+        stream = cast("Generator[AIMessageChunk]", chat.stream(self._asked))
+        with endpoint_errors(chat), closing(stream):
+            for chunk in stream:
+                if piece := self._take(chunk):
                     yield piece
+        self._drafted()
+
+    async def agenerate(self, chat: "BaseChatModel") -> AsyncGenerator[str]:
+        from rag.models.chat import endpoint_errors
+
+        stream = cast("AsyncGenerator[AIMessageChunk]", chat.astream(self._asked))
+        with endpoint_errors(chat):
+            async with aclosing(stream):
+                async for chunk in stream:
+                    if piece := self._take(chunk):
+                        yield piece
+        self._drafted()
+
+    def _take(self, chunk: "AIMessageChunk") -> str:
+        """What a chunk adds to the answer: its text, without what a reasoning model thinks."""
+        piece = str(chunk.text)
+        if piece and "first_token" not in self._timings:
+            self._timings["first_token"] = self._elapsed()
+        self._draft += piece
+        self._usage += Usage.of(chunk)
+        self._thinks = self._thinks or _is_thought(chunk)
+        return piece
+
+    def _drafted(self) -> None:
         self._timings["generate"] = self._elapsed()
+        if self._thinks and not self._draft.strip():
+            self._note(
+                t("The model thought and never came to an answer. Raise max_tokens in [chat].")
+            )
 
     def cite_and_verify(self, chat: "BaseChatModel | None") -> Answer:
         """An answer none of whose claims is supported by its passages is not given."""
@@ -152,12 +235,18 @@ class _Run:
         from rag.prompts import check_messages, is_yes, prompt_language
 
         lang = prompt_language(self.question)
+        # A model that thinks first needs its whole room for that, or it never comes to a yes.
+        limit: dict[str, Any] = {} if self._thinks else {"max_tokens": _CHECK_TOKENS}
 
         def check(number: int, claim: str) -> bool:
             messages = check_messages(self._asked, self._draft, number, claim, lang)
-            with endpoint_errors(chat):
-                reply = chat.invoke(messages, max_tokens=_CHECK_TOKENS)
-            self._usage += _usage(reply)
+            try:
+                with endpoint_errors(chat):
+                    reply = chat.invoke(messages, **limit)
+            except ContextOverflowError:
+                self._note(t("Some claims could not be checked: the prompt became too long."))
+                return False
+            self._usage += Usage.of(reply)
             return is_yes(reply.text, lang)
 
         return check
@@ -174,16 +263,20 @@ class _Run:
         return Answer(
             self.question, text.get(status, ""), status, citations, self.contexts,
             self._model, ANSWER, self.rag.collection.name, self._generation,
-            self._usage, self._timings,
+            self._usage, self._timings, tuple(self._notices),
         )  # fmt: skip
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self._notices:
+            self._notices.append(sentence)
 
     def _elapsed(self) -> float:
         return round((time.perf_counter() - self._started) * 1000, 2)
 
 
-def _usage(message: Any) -> Usage:
-    counted = getattr(message, "usage_metadata", None) or {}
-    return Usage(counted.get("input_tokens", 0), counted.get("output_tokens", 0))
+def _is_thought(chunk: "AIMessageChunk") -> bool:
+    kept_apart = chunk.additional_kwargs.get("reasoning_content")
+    return bool(kept_apart) or any(block["type"] == "reasoning" for block in chunk.content_blocks)
 
 
 def _from_settings(collection: Collection) -> "BaseChatModel | None":

@@ -51,16 +51,30 @@ def prompt_language(question: str) -> str:
     return "zh" if detect_language(question) == "zh" else "en"
 
 
-def answer_messages(question: str, contexts: Sequence[SearchResult]) -> list[BaseMessage]:
-    """The messages that ask for a cited answer to ``question``."""
-    lang = prompt_language(question)
+def shared_prefix(contexts: Sequence[SearchResult], lang: str) -> tuple[str, str]:
+    """The system message, and how the user's message begins, in every prompt about these passages.
+
+    It depends on nothing but the passages, their order and the language, so the model server reads
+    it once for all that is asked about them; one more character before its end would undo that.
+    """
     fence = _fence(contexts)
     passages = "\n\n".join(
         f"<{fence}>\n[{number}] {_place(context)}\n{context.text}\n</{fence}>"
         for number, context in enumerate(contexts, 1)
     )
-    body = f"{_PASSAGES[lang]}\n{passages}\n\n{_QUESTION[lang]}{question}"
-    return [SystemMessage(_INSTRUCTIONS[lang]), HumanMessage(body)]
+    return _INSTRUCTIONS[lang], f"{_PASSAGES[lang]}\n{passages}\n\n"
+
+
+def task_messages(contexts: Sequence[SearchResult], lang: str, task: str) -> list[BaseMessage]:
+    """The messages that set ``task`` about the passages, behind the prefix that all tasks share."""
+    instructions, passages = shared_prefix(contexts, lang)
+    return [SystemMessage(instructions), HumanMessage(passages + task)]
+
+
+def answer_messages(question: str, contexts: Sequence[SearchResult]) -> list[BaseMessage]:
+    """The messages that ask for a cited answer to ``question``."""
+    lang = prompt_language(question)
+    return task_messages(contexts, lang, f"{_QUESTION[lang]}{question}")
 
 
 def check_messages(

@@ -33,20 +33,18 @@ class Reranker:
         self.url, self.model, self.candidates = url.rstrip("/"), model, candidates
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
-    def rerank(
-        self, question: str, passages: Sequence[SearchResult], k: int
-    ) -> tuple[SearchResult, ...]:
+    def rerank(self, question: str, passages: Sequence[SearchResult], k: int) -> list[SearchResult]:
         """The ``k`` passages that fit the question best, best first, with new ranks and scores.
 
         Raises `EndpointError` where the server fails.
         """
         if not passages:
-            return ()
+            return []
         scores = self.scores(question, [passage.text for passage in passages])
         order = sorted(range(len(passages)), key=lambda n: (-scores[n], passages[n].rank))
-        return tuple(
+        return [
             replace(passages[n], rank=rank, score=scores[n]) for rank, n in enumerate(order[:k], 1)
-        )
+        ]
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
         """How well each text fits the question; higher is better."""
@@ -63,7 +61,8 @@ class Reranker:
             found = {entry["index"]: float(entry[name]) for entry in response.json()[entries]}
             return [found[number] for number in range(len(texts))]
         except (ValueError, TypeError, LookupError) as error:
-            raise self._error(t("it does not answer with one score for each passage")) from error
+            reason = t("its answer does not hold one score for each passage")
+            raise self._error(reason) from error
 
     def _post(self, route: str, body: dict[str, Any]) -> "httpx.Response":
         import httpx

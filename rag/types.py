@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from indexes.types import SearchResult
 
@@ -40,6 +40,12 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
+    @classmethod
+    def of(cls, message: Any) -> "Usage":
+        """What a message or a chunk of one from LangChain says that it cost."""
+        counted = getattr(message, "usage_metadata", None) or {}
+        return cls(counted.get("input_tokens", 0), counted.get("output_tokens", 0))
+
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
             self.prompt_tokens + other.prompt_tokens,
@@ -49,7 +55,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer with its sources. ``contexts[i]`` is the passage numbered ``i + 1``."""
+    """An answer with its sources. ``contexts[i]`` is the passage numbered ``i + 1``; one that the
+    model could not read is not among them. ``notices`` are sentences about what the answer lacks,
+    such as passages that were left out."""
 
     question: str
     text: str
@@ -62,11 +70,16 @@ class Answer:
     generation: int
     usage: Usage
     timings_ms: Mapping[str, float]
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """Event: the passages are found, and the model is about to be asked."""
+    """Event: the passages are found, and the model is about to be asked.
+
+    Where it cannot read them all, the last ones are left out: the answer's contexts are the first
+    of these, under the same numbers, and its notices say so.
+    """
 
     contexts: tuple[SearchResult, ...]
 

@@ -67,6 +67,9 @@ class _Extract(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path != "/v1/chat/completions":  # as a server that cannot count tokens
+            self.send_error(404)
+            return
         reply = _first_sentence(body["messages"][1]["content"])
         if len(body["messages"]) > 2:
             reply = "Yes"

@@ -1,19 +1,22 @@
 """The chat client. Importing this module imports LangChain and OpenAI's client (about 2 s)."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from typing import Any
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import aclosing, closing
+from typing import Any, cast
 
 import httpx
 import openai
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import Field
 
-from rag.models.chat import as_endpoint_error
+from rag.models.patience import Patience, Waiting
+from rag.models.thinking import ThinkSplitter
 
 CONNECT_SECONDS = 5.0
 
@@ -30,10 +33,20 @@ class EndpointChat(ChatOpenAI):
     ``additional_kwargs["reasoning_content"]``, where `langchain_core` looks for it. vLLM sends it
     as ``reasoning`` (earlier ``reasoning_content``), llama.cpp as ``reasoning_content``
     (https://docs.vllm.ai/en/latest/features/reasoning_outputs.html); ``ChatOpenAI`` drops both.
+    A ``<think>`` block that begins the text is moved there, too.
+
+    An attempt that fails before anything has been handed out is repeated as `Patience` says. After
+    that nothing is: the ``EndpointError`` holds in ``partial`` what had come.
     """
 
     whole_answer_seconds: float = Field(default=600.0, exclude=True)
     """How long an answer that is not streamed may take: nothing arrives before it is complete."""
+
+    retry_seconds: float = Field(default=60.0, exclude=True)
+    retries: int | None = Field(default=None, exclude=True)
+    """How often an attempt is repeated; ``None`` for as often as fits into ``retry_seconds``."""
+
+    waiting: Waiting | None = Field(default=None, exclude=True)
 
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
@@ -73,6 +86,10 @@ class EndpointChat(ChatOpenAI):
         raw = response if isinstance(response, dict) else response.model_dump(warnings=False)
         for generation, choice in zip(result.generations, raw["choices"], strict=True):
             _keep_reasoning(generation.message.additional_kwargs, choice["message"])
+        result.generations = [
+            ChatGeneration(message=_split(g.message), generation_info=g.generation_info)
+            for g in result.generations
+        ]
         return result
 
     def _generate(
@@ -82,8 +99,13 @@ class EndpointChat(ChatOpenAI):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with self._own_errors():
-            return super()._generate(messages, stop, run_manager, **kwargs)
+        patience = self._patience()
+        while True:
+            try:
+                return super()._generate(messages, stop, run_manager, **kwargs)
+            except _FAILURES as error:
+                pause = patience.pause(error)
+            time.sleep(pause)
 
     async def _agenerate(
         self,
@@ -92,8 +114,13 @@ class EndpointChat(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with self._own_errors():
-            return await super()._agenerate(messages, stop, run_manager, **kwargs)
+        patience = self._patience()
+        while True:
+            try:
+                return await super()._agenerate(messages, stop, run_manager, **kwargs)
+            except _FAILURES as error:
+                pause = patience.pause(error)
+            await asyncio.sleep(pause)
 
     def _stream(
         self,
@@ -102,13 +129,19 @@ class EndpointChat(ChatOpenAI):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        with self._own_errors():
-            empty = True
-            for chunk in super()._stream(messages, stop, run_manager, **kwargs):
-                empty = False
-                yield chunk
-            if empty:
-                raise ValueError("an empty stream")
+        patience = self._patience()
+        while True:
+            reply = StreamedReply()
+            try:
+                stream = super()._stream(messages, stop, run_manager, **kwargs)
+                with closing(cast("Generator[ChatGenerationChunk]", stream)) as chunks:
+                    for chunk in chunks:
+                        yield from reply.take(chunk)
+                yield from reply.finish()
+                return
+            except _FAILURES as error:
+                pause = patience.pause(error, reply.partial)
+            time.sleep(pause)
 
     async def _astream(
         self,
@@ -117,20 +150,100 @@ class EndpointChat(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        with self._own_errors():
-            empty = True
-            async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
-                empty = False
-                yield chunk
-            if empty:
-                raise ValueError("an empty stream")
+        patience = self._patience()
+        while True:
+            reply = StreamedReply()
+            try:
+                stream = super()._astream(messages, stop, run_manager, **kwargs)
+                async with aclosing(cast("AsyncGenerator[ChatGenerationChunk]", stream)) as chunks:
+                    async for chunk in chunks:
+                        for ready in reply.take(chunk):
+                            yield ready
+                for ready in reply.finish():
+                    yield ready
+                return
+            except _FAILURES as error:
+                pause = patience.pause(error, reply.partial)
+            await asyncio.sleep(pause)
 
-    @contextmanager
-    def _own_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except _FAILURES as error:
-            raise as_endpoint_error(error, self.openai_api_base or "") from error
+    def _patience(self) -> Patience:
+        return Patience(self.openai_api_base or "", self.retry_seconds, self.retries, self.waiting)
+
+
+class StreamedReply:
+    """One streamed answer on its way: thoughts are taken out of it, and it knows what was given.
+
+    Chunks that carry nothing are held until one does, because an attempt that has handed out
+    nothing can be repeated without anybody noticing.
+    """
+
+    def __init__(self) -> None:
+        self._splitter = ThinkSplitter()
+        self._held: list[ChatGenerationChunk] = []
+        self._answer: str | None = None
+
+    @property
+    def partial(self) -> str | None:
+        """The answer so far; ``None`` until something has been handed out."""
+        return None if self._answer is None else self._answer + self._splitter.finish()[1]
+
+    def take(self, chunk: ChatGenerationChunk) -> list[ChatGenerationChunk]:
+        """What can be handed out now that ``chunk`` has come."""
+        message = chunk.message
+        if isinstance(message.content, str):
+            chunk = _rewritten(chunk, *self._splitter.feed(message.content))
+        self._held.append(chunk)
+        if self._answer is None and not _carries(chunk):
+            return []
+        return self._release()
+
+    def finish(self) -> list[ChatGenerationChunk]:
+        """What is left at the end of the stream. Raises ``ValueError`` if nothing came at all."""
+        thought, answer = self._splitter.finish()
+        if thought or answer:
+            last = ChatGenerationChunk(message=AIMessageChunk(content=""))
+            self._held.append(_rewritten(last, thought, answer))
+        if self._answer is None and not self._held:
+            raise ValueError("an empty stream")
+        return self._release()
+
+    def _release(self) -> list[ChatGenerationChunk]:
+        released, self._held = self._held, []
+        self._answer = (self._answer or "") + "".join(chunk.text for chunk in released)
+        return released
+
+
+def _carries(chunk: ChatGenerationChunk) -> bool:
+    message = chunk.message
+    return bool(
+        message.content or message.additional_kwargs or getattr(message, "tool_call_chunks", None)
+    )
+
+
+def _rewritten(chunk: ChatGenerationChunk, thought: str, answer: str) -> ChatGenerationChunk:
+    """The chunk with that text; its own ``text`` is only computed when it is made."""
+    if not thought and answer == chunk.message.content:
+        return chunk
+    message = chunk.message
+    message.content = answer
+    _add_thought(message, thought)
+    return ChatGenerationChunk(message=message, generation_info=chunk.generation_info)
+
+
+def _split(message: BaseMessage) -> BaseMessage:
+    if isinstance(message.content, str):
+        splitter = ThinkSplitter()
+        thought, answer = splitter.feed(message.content)
+        more_thought, more_answer = splitter.finish()
+        message.content = answer + more_answer
+        _add_thought(message, thought + more_thought)
+    return message
+
+
+def _add_thought(message: BaseMessage, thought: str) -> None:
+    if thought:
+        before = message.additional_kwargs.get("reasoning_content", "")
+        message.additional_kwargs["reasoning_content"] = before + thought
 
 
 def _keep_reasoning(kept: dict[str, Any], sent: dict[str, Any] | None) -> None:

@@ -149,6 +149,9 @@ def chat_server() -> Iterator[ChatServer]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path != "/v1/chat/completions":  # as a server that cannot count tokens
+                self.send_error(404)
+                return
             script.requests.append(body)
             text = script.reply(body)
             if not body.get("stream"):

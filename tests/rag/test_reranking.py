@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
 
+from indexes.collection import Collection
 from indexes.errors import EndpointError
 from indexes.types import SearchResult
+from rag.answering import RAG
 from rag.reranking import Reranker, reranker_of
 from rag.settings import RerankSettings
+from rag.types import Answer
 from tests.served_models import ModelServer, running
 
 QUESTION = "who taught the bees to dance"
@@ -47,7 +52,7 @@ def test_equal_ones_keep_the_order_of_the_search(server: ModelServer) -> None:
 
 
 def test_nothing_is_asked_about_nothing() -> None:
-    assert Reranker("http://127.0.0.1:9/v1", "words").rerank(QUESTION, [], 3) == ()
+    assert Reranker("http://127.0.0.1:9/v1", "words").rerank(QUESTION, [], 3) == []
 
 
 @pytest.mark.parametrize(
@@ -75,3 +80,31 @@ def test_the_settings_name_it() -> None:
     made = reranker_of(RerankSettings(url="http://a/v1/", model="m", candidates=7))
     assert made is not None
     assert (made.url, made.model, made.candidates) == ("http://a/v1", "m", 7)
+
+
+def asked(collection: Collection, reranker: Reranker | None) -> Answer:
+    texts = ["Honey is stored by bees", "what is it and who is it made by"]
+    collection.add_texts(texts, sources=["honey", "words"])
+    chat = GenericFakeChatModel(messages=iter([AIMessage("Honey is stored by bees. [1]")]))
+    return RAG(collection, chat, reranker).ask("what is honey and who is it made by", k=1)
+
+
+def test_an_answer_leans_on_the_passages_that_the_reranker_prefers(
+    server: ModelServer, collection: Collection
+) -> None:
+    plain = asked(collection, None)
+    answer = asked(collection, Reranker(server.url, "words"))
+    assert [context.source for context in plain.contexts] == ["honey"]
+    assert [(c.source, c.rank) for c in answer.contexts] == [("words", 1)]
+    assert "rerank" in answer.timings_ms
+    (sent,) = [body for path, body, _ in server.asked if path == "/v1/rerank"]
+    assert len(sent["documents"]) == 2
+
+
+def test_without_its_server_the_search_decides_and_the_answer_says_so(
+    collection: Collection,
+) -> None:
+    answer = asked(collection, Reranker("http://127.0.0.1:9/v1", "words"))
+    assert [context.source for context in answer.contexts] == ["honey"]
+    assert len(answer.notices) == 1
+    assert "reranker words" in answer.notices[0]

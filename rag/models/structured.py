@@ -1,0 +1,280 @@
+"""Objects from a chat model: the one place that asks for a pydantic model and gets a valid one.
+
+The schema always stands in the prompt (unless the caller has said what it wants), and the server is
+asked to enforce it as far as it can: vLLM and llama.cpp's server, and most others, take
+``response_format`` with a JSON schema (https://docs.vllm.ai/en/latest/features/structured_outputs;
+llama.cpp makes its grammar of it); some know only JSON as such, some nothing. What comes is parsed,
+validated, and sent back with the errors in it when it does not fit.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+
+from indexes.errors import ContextOverflowError, EndpointError, StructuredOutputError
+from indexes.i18n import t
+from rag.models.chat import endpoint_errors, model_name
+from rag.models.structured_json import (
+    ModelT,
+    Unfit,
+    is_bare_object,
+    json_schema,
+    parse_object,
+    structure,
+    without_thoughts,
+)
+from rag.prompts import prompt_language
+from rag.types import Usage
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+Way = Literal["json_schema", "json_object", "prompt"]
+"""``json_schema``: the server was asked to enforce the schema, did not refuse, and the reply is not
+evidence to the contrary; ``json_object``: the same of JSON as such; ``prompt``: the model was told
+and obeyed."""
+
+_WAYS: tuple[Way, ...] = ("json_schema", "json_schema", "json_object", "prompt")
+"""From the strictest down. The second has the schema's structure alone, without the patterns,
+formats and limits that some servers refuse; validation still sees to them."""
+
+_LAST = len(_WAYS) - 1
+
+_known: dict[tuple[str, str], int] = {}
+"""The strictest of `_WAYS` that a server understands, by its address and its model's name; learned
+from its replies, for as long as the process lives. Where one schema was refused for its
+patterns, the later ones are sent without theirs."""
+
+_REFUSALS = (400, 422, 501)
+
+_ASK = {
+    "en": "Reply with one JSON object: values that fit this JSON schema, not the schema itself. "
+    "Write nothing else: no explanation, no code fence.\n{schema}",
+    "zh": "请只回复一个 JSON 对象：内容符合下面的 JSON Schema，不要重复 Schema 本身。不要写"
+    "其他内容：不要解释，不要代码块。\n{schema}",
+}
+_MEND = {
+    "en": "Your reply does not fit the JSON schema:\n{problem}\nReply with the corrected JSON "
+    "object, whole, and nothing else.",
+    "zh": "你的回复不符合 JSON Schema：\n{problem}\n请只回复改正后的完整 JSON 对象，"
+    "不要写其他内容。",
+}
+
+_QUESTION = 300
+"""Characters at the end of the last message whose language the instruction takes."""
+
+_MAX_SHOWN = 4000
+"""Characters of a wrong reply that the model is shown again: a ramble must not fill the context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Structured(Generic[ModelT]):
+    """A valid object; ``usage`` counts the tokens of all ``attempts``, failed ones too."""
+
+    value: ModelT
+    usage: Usage
+    way: Way
+    attempts: int
+
+
+def ask_object(
+    chat: "BaseChatModel",
+    messages: Sequence[BaseMessage],
+    schema: type[ModelT],
+    *,
+    max_retries: int = 2,
+    max_tokens: int | None = None,
+    explain: bool = True,
+) -> Structured[ModelT]:
+    """Ask ``chat`` for a ``schema``, which must describe a JSON object.
+
+    A reply that does not fit is sent back with what is wrong, ``max_retries`` times at most.
+    ``max_tokens`` limits each reply. ``explain=False`` leaves the schema out of the first prompt
+    where the server enforces it: for messages that already say what each field means.
+
+    Raises ``StructuredOutputError`` when no reply fits or one is cut off by the limit of tokens,
+    ``EndpointError`` when the server fails, and ``TypeError`` for a schema of something else than
+    an object.
+    """
+    talk = _Conversation(chat, messages, schema, max_retries, max_tokens, explain)
+    while talk.result is None:
+        try:
+            with endpoint_errors(chat):
+                reply = chat.invoke(talk.messages(), **talk.options())
+        except EndpointError as error:
+            talk.refused(error)
+        else:
+            talk.replied(reply)
+    return talk.result
+
+
+async def aask_object(
+    chat: "BaseChatModel",
+    messages: Sequence[BaseMessage],
+    schema: type[ModelT],
+    *,
+    max_retries: int = 2,
+    max_tokens: int | None = None,
+    explain: bool = True,
+) -> Structured[ModelT]:
+    """`ask_object` for an event loop."""
+    talk = _Conversation(chat, messages, schema, max_retries, max_tokens, explain)
+    while talk.result is None:
+        try:
+            with endpoint_errors(chat):
+                reply = await chat.ainvoke(talk.messages(), **talk.options())
+        except EndpointError as error:
+            talk.refused(error)
+        else:
+            talk.replied(reply)
+    return talk.result
+
+
+class _Conversation(Generic[ModelT]):
+    """What to send next, until there is a result."""
+
+    def __init__(
+        self,
+        chat: "BaseChatModel",
+        messages: Sequence[BaseMessage],
+        schema: type[ModelT],
+        max_retries: int,
+        max_tokens: int | None,
+        explain: bool,
+    ) -> None:
+        self.result: Structured[ModelT] | None = None
+        self._chat, self._asked, self._schema = chat, messages, schema
+        self._json_schema = json_schema(schema)
+        self._max_retries, self._max_tokens, self._explain = max_retries, max_tokens, explain
+        self._lang = prompt_language(str(messages[-1].text)[-_QUESTION:] if messages else "")
+        self._server = _server(chat)
+        self._way = _LAST if self._server is None else _known.get(self._server, 0)
+        self._attempts, self._usage = 0, Usage()
+        self._wrong, self._problem = "", ""
+
+    def messages(self) -> list[BaseMessage]:
+        """The caller's messages with the schema, then the last reply and what is wrong with it."""
+        note, mend = "", ""
+        if self._explain or self._problem or _WAYS[self._way] != "json_schema":
+            shown = json.dumps(self._json_schema, ensure_ascii=False)
+            note = _ASK[self._lang].format(schema=shown)
+        if self._problem:
+            mend = _MEND[self._lang].format(problem=self._problem)
+        if not self._wrong:  # chat templates refuse an empty turn
+            return _with_note(self._asked, "\n\n".join(filter(None, (note, mend))))
+        again = [AIMessage(self._wrong[:_MAX_SHOWN]), HumanMessage(mend)]
+        return [*_with_note(self._asked, note), *again]
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of the call."""
+        options: dict[str, Any] = {}
+        if self._max_tokens is not None:
+            options["max_tokens"] = self._max_tokens
+        wanted = self._response_format(self._way)
+        if wanted is not None:
+            # Not as a keyword: LangChain then hands it to a part of OpenAI's client that turns a
+            # reply cut off by the limit of tokens into an error without the reply.
+            body = getattr(self._chat, "extra_body", None) or {}
+            options["extra_body"] = {**body, "response_format": wanted}
+        return options
+
+    def refused(self, error: EndpointError) -> None:
+        """Go on in a way that asks less of the server, if it was that which it refused."""
+        if self._way == _LAST or not _is_refusal(error):
+            raise error
+        self._step_down()
+
+    def replied(self, reply: BaseMessage) -> None:
+        """Take the object, or what is wrong with it; raise when there is no more to try."""
+        self._attempts += 1
+        self._usage += Usage.of(reply)
+        written = without_thoughts(str(reply.text))
+        truncated = _is_truncated(reply)
+        enforced = is_bare_object(written)  # nothing stands around what a server enforces
+        if written.strip() and not enforced and not truncated:
+            self._step_down()
+        if self._server is not None:
+            _known[self._server] = max(self._way, _known.get(self._server, 0))
+        try:
+            value = parse_object(written, self._schema)
+        except Unfit as unfit:
+            self._wrong, self._problem = written.strip(), str(unfit)
+            if truncated or self._attempts > self._max_retries:
+                raise self._failure(truncated, str(reply.text)) from unfit
+        else:
+            way = _WAYS[self._way] if enforced else "prompt"
+            self.result = Structured(value, self._usage, way, self._attempts)
+
+    def _failure(self, truncated: bool, written: str) -> StructuredOutputError:
+        if truncated:
+            return StructuredOutputError(
+                t(
+                    "The model {model} reached its limit of tokens before its reply was complete. "
+                    "Allow it more ([chat] max_tokens), or ask for less.",
+                    model=model_name(self._chat),
+                ),
+                written,
+            )
+        return StructuredOutputError(
+            t(
+                "The model {model} did not write what was asked of it, in {count} attempts: "
+                "{problem}. Try another model, best a larger one.",
+                model=model_name(self._chat),
+                count=self._attempts,
+                problem=self._problem.splitlines()[0].rstrip("."),
+            ),
+            written,
+        )
+
+    def _step_down(self) -> None:
+        """Give up this way, and the next as well if it comes to the same request."""
+        tried = self._response_format(self._way)
+        while self._way < _LAST and self._response_format(self._way) == tried:
+            self._way += 1
+
+    def _response_format(self, way: int) -> dict[str, Any] | None:
+        if _WAYS[way] == "prompt":
+            return None
+        if _WAYS[way] == "json_object":
+            return {"type": "json_object"}
+        schema = self._json_schema if way == 0 else structure(self._json_schema)
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", self._schema.__name__)[:64]
+        described = {"name": name, "schema": schema, "strict": True}
+        return {"type": "json_schema", "json_schema": described}
+
+
+def _server(chat: "BaseChatModel") -> tuple[str, str] | None:
+    """Address and model; ``None`` for a model of another make, which may know other words."""
+    from rag.models.endpoint_chat import EndpointChat
+
+    if isinstance(chat, EndpointChat):
+        return chat.openai_api_base or "", chat.model_name
+    return None
+
+
+def _is_refusal(error: EndpointError) -> bool:
+    status = getattr(error.__cause__, "status_code", None)
+    return status in _REFUSALS and not isinstance(error, ContextOverflowError)
+
+
+def _is_truncated(reply: BaseMessage) -> bool:
+    return reply.response_metadata.get("finish_reason") in ("length", "max_tokens")
+
+
+def _with_note(messages: Sequence[BaseMessage], note: str) -> list[BaseMessage]:
+    """The note at the end of the last question: the beginning stays as the server's cache has it,
+    and many chat templates refuse two questions in a row."""
+    if not note:
+        return list(messages)
+    if not messages or not isinstance(messages[-1], HumanMessage):
+        return [*messages, HumanMessage(note)]
+    content = messages[-1].content
+    if isinstance(content, str):
+        longer: Any = f"{content}\n\n{note}"
+    else:
+        longer = [*content, {"type": "text", "text": note}]
+    return [*messages[:-1], messages[-1].model_copy(update={"content": longer})]

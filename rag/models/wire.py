@@ -1,0 +1,126 @@
+"""HTTP clients whose answers cannot last for ever, nor end early without anybody noticing.
+
+A read timeout is about any bytes at all: a server that sends one byte a minute, or only the
+comments that keep a connection open, never meets it. Here a stream of server-sent events must
+bring an event in that time, and any other answer must be complete in it.
+"""
+
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+
+_MAX_EVENT = 8 << 20
+_MAX_WHOLE = 64 << 20
+_LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
+_NOT_KEPT = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
+"""A connection kept open belongs to its event loop, and the next call may come from another."""
+
+_LAST = re.compile(rb'data:\s*\[DONE\]|"finish_reason"\s*:\s*"|"error"\s*:')
+"""In an event that may be the last. Inside a text these quotes would stand behind backslashes."""
+
+
+def client(*, trust_env: bool) -> httpx.Client:
+    """A client whose timeouts are given with each request."""
+    return httpx.Client(
+        trust_env=trust_env,
+        limits=_LIMITS,
+        follow_redirects=True,
+        event_hooks={"response": [_watch]},
+    )
+
+
+def async_client(*, trust_env: bool) -> httpx.AsyncClient:
+    """The same for asyncio."""
+    return httpx.AsyncClient(
+        trust_env=trust_env,
+        limits=_NOT_KEPT,
+        follow_redirects=True,
+        event_hooks={"response": [_awatch]},
+    )
+
+
+class _Watch:
+    """Reads along: how long the reader has waited for an event, and whether the last one came."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._request = response.request
+        self._seconds: float | None = response.request.extensions["timeout"]["read"]
+        self._events = (
+            response.headers.get("content-type", "").startswith("text/event-stream")
+            and "content-encoding" not in response.headers
+        )
+        self._waited = 0.0
+        self._asked = time.monotonic()
+        self._complete = not self._events
+        self._line = b""
+        self._bytes = 0
+
+    def resume(self) -> None:
+        """The reader wants more; the time in which it did something else does not count."""
+        self._asked = time.monotonic()
+
+    def take(self, data: bytes) -> None:
+        self._waited += time.monotonic() - self._asked
+        if self._events:
+            *lines, self._line = (self._line + data).split(b"\n")
+            for line in lines:
+                self._read(line)
+        else:
+            self._bytes += len(data)
+        if len(self._line) > _MAX_EVENT or self._bytes > _MAX_WHOLE:
+            raise httpx.DecodingError("without end", request=self._request)
+        if self._seconds is not None and self._waited > self._seconds:
+            raise httpx.ReadTimeout("nothing but single bytes", request=self._request)
+
+    def end(self) -> None:
+        self._read(self._line)
+        if not self._complete:
+            message = "peer closed connection before the answer was finished"
+            raise httpx.RemoteProtocolError(message, request=self._request)
+
+    def _read(self, line: bytes) -> None:
+        if line.startswith(b"data:"):
+            self._waited = 0.0
+            self._complete = self._complete or _LAST.search(line) is not None
+
+
+class _Stream(httpx.SyncByteStream):
+    def __init__(self, stream: httpx.SyncByteStream, watch: _Watch) -> None:
+        self._stream, self._watch = stream, watch
+
+    def __iter__(self) -> Iterator[bytes]:
+        for data in self._stream:
+            self._watch.take(data)
+            yield data
+            self._watch.resume()
+        self._watch.end()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncStream(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream, watch: _Watch) -> None:
+        self._stream, self._watch = stream, watch
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for data in self._stream:
+            self._watch.take(data)
+            yield data
+            self._watch.resume()
+        self._watch.end()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _watch(response: httpx.Response) -> None:
+    if isinstance(response.stream, httpx.SyncByteStream):
+        response.stream = _Stream(response.stream, _Watch(response))
+
+
+async def _awatch(response: httpx.Response) -> None:
+    if isinstance(response.stream, httpx.AsyncByteStream):
+        response.stream = _AsyncStream(response.stream, _Watch(response))
