@@ -27,6 +27,7 @@ def examine(settings: IndexSettings, chat: ChatSettings) -> Iterator[CheckShape]
     yield _embedder(settings)
     yield from _collections(settings)
     yield _chat(settings.home, chat)
+    yield from _vllm(settings.home)
 
 
 def _ok(name: str, detail: str) -> CheckShape:
@@ -128,6 +129,10 @@ def _chat(home: Path, chat: ChatSettings) -> CheckShape:
     from agents.models import chat_status
 
     status = chat_status(home, chat)
+    if status.ok and status.problem:
+        return _bad(
+            "chat model", status.problem, t("See it with: waggle models status"), error=False
+        )
     if status.ok:
         return _ok("chat model", status.detail)
     fix = (
@@ -136,3 +141,20 @@ def _chat(home: Path, chat: ChatSettings) -> CheckShape:
         else ("waggle models pull")
     )
     return _bad("chat model", status.detail, fix, error=status.url is not None)
+
+
+def _vllm(home: Path) -> Iterator[CheckShape]:
+    """The environments that `waggle models serve` has made, if any."""
+    from agents.advisories import warning
+    from rag.serving.environment import environments
+
+    for name, found in environments(home).items():
+        danger = warning(found)
+        if danger:
+            fix = t(
+                "Delete {folder}; `waggle models serve` makes a new one.",
+                folder=home / name,
+            )
+            yield _bad("vLLM", danger, fix, error=False)
+        else:
+            yield _ok("vLLM", found)

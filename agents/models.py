@@ -1,16 +1,22 @@
 """What can answer and embed here, in the shapes that the doors show."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from agents.advisories import warning
 from agents.shapes import ModelShape, ModelStatusShape, PulledShape
-from indexes.errors import EndpointError, ModelError
+from indexes.addresses import is_loopback
+from indexes.errors import ModelError
 from indexes.i18n import t
 from rag.models.catalogue import CATALOGUE, DEFAULT_CHAT_MODEL, find
-from rag.models.chat import context_window, list_models
 from rag.models.download import import_file, local_path, pull
 from rag.models.resolve import engine_dir, models_dir
 from rag.settings import ChatSettings
+
+# Of a chat model's tokenizer: what the prompt says beside the passages, and a passage.
+_INSTRUCTION_TOKENS = 400
+_PASSAGE_TOKENS = 300
 
 
 def list_catalogue(home: Path) -> tuple[ModelShape, ...]:
@@ -40,22 +46,85 @@ def fetch(
 
 def chat_status(home: Path, chat: ChatSettings) -> ModelStatusShape:
     """What would answer a question now."""
-    return _endpoint(chat, chat.url) if chat.url else _engine(home, chat)
+    return _endpoint(home, chat, chat.url) if chat.url else _engine(home, chat)
 
 
-def _endpoint(chat: ChatSettings, url: str) -> ModelStatusShape:
+def sentences(status: ModelStatusShape) -> tuple[str, ...]:
+    """The status for people, a line each: what would answer, the figures that a server told of
+    itself, and what is wrong though it answers."""
+    lines = [status.detail]
+    if status.version:
+        lines.append(t("vLLM {version}", version=status.version))
+    if status.context and status.kind == "endpoint":
+        lines.append(t("{context} tokens of context", context=status.context))
+    if status.running is not None and status.waiting is not None:
+        lines.append(
+            t("{running} requests running, {waiting} waiting",
+              running=status.running, waiting=status.waiting)
+        )  # fmt: skip
+    if status.cache_usage is not None:
+        lines.append(
+            t("{percent:.0f} % of the memory for contexts in use", percent=status.cache_usage * 100)
+        )
+    if status.prefix_cache_hits is not None:
+        lines.append(
+            t("{percent:.0f} % of the prompts' tokens found in the prefix cache",
+              percent=status.prefix_cache_hits * 100)
+        )  # fmt: skip
+    if status.ok and status.problem:
+        lines.append(f"! {status.problem}")
+    return tuple(lines)
+
+
+def _endpoint(home: Path, chat: ChatSettings, url: str) -> ModelStatusShape:
+    from rag.serving.status import server_status
+
     key = chat.api_key.get_secret_value() if chat.api_key else None
-    try:
-        models = list_models(url, key)
-        context = context_window(url, key, chat.model)
-    except EndpointError as error:
-        return _status("endpoint", str(error), ok=False, url=url)
-    if chat.model and chat.model not in models:
-        detail = t("{url} does not serve {model}. It serves: {models}.",
-                   url=url, model=chat.model, models=", ".join(models))  # fmt: skip
-        return _status("endpoint", detail, ok=False, url=url, models=models)
-    detail = t("{url} serves {models}.", url=url, models=", ".join(models))
-    return _status("endpoint", detail, ok=True, url=url, models=models, context=context)
+    status = server_status(url, key, chat.model)
+    problem = status.problem(model=chat.model, needed=_needed(chat))
+    usable = status.state == "ready" and (not chat.model or chat.model in status.models)
+    if not usable:
+        starting = _starting(home, url) if status.state == "unreachable" else ""
+        detail = starting or problem
+        return _status("endpoint", detail, ok=False, url=url, models=status.models, problem=detail)
+    metrics = status.metrics
+    return _status(
+        "endpoint",
+        t("{url} serves {models}.", url=url, models=", ".join(status.models)),
+        ok=True,
+        url=url,
+        models=status.models,
+        context=status.context,
+        problem=problem or warning(status.version or ""),
+        version=status.version,
+        running=metrics.running,
+        waiting=metrics.waiting,
+        cache_usage=metrics.cache,
+        prefix_cache_hits=metrics.hits,
+        preemptions=metrics.preemptions,
+    )
+
+
+def _needed(chat: ChatSettings) -> int:
+    """The tokens of an ordinary question: instructions, passages, answer."""
+    from rag.answering import DEFAULT_PASSAGES
+
+    return _INSTRUCTION_TOKENS + DEFAULT_PASSAGES * _PASSAGE_TOKENS + chat.max_tokens
+
+
+def _starting(home: Path, url: str) -> str:
+    """The sentence for a server that `waggle models serve` is starting at ``url``, or ""."""
+    from rag.serving.running import running
+
+    port = urlsplit(url).port
+    for known in running(home):
+        if is_loopback(url) and urlsplit(known.url).port == port and not known.ready:
+            return t(
+                "Waggle is starting {model} at {url} (process {pid}); it will answer when it is "
+                "loaded. Its log is {log}.",
+                model=known.model, url=known.url, pid=known.pid, log=known.log,
+            )  # fmt: skip
+    return ""
 
 
 def _engine(home: Path, chat: ChatSettings) -> ModelStatusShape:
@@ -85,13 +154,10 @@ def _status(
     detail: str,
     *,
     ok: bool,
-    url: str | None = None,
-    models: list[str] | None = None,
-    context: int | None = None,
+    models: Sequence[str] = (),
+    **known: object,
 ) -> ModelStatusShape:
     return ModelStatusShape.model_validate(
-        {
-            "kind": kind, "ok": ok, "url": url, "models": tuple(models or ()),
-            "context": context, "detail": detail,
-        }
+        {"kind": kind, "ok": ok, "detail": detail, "models": tuple(models),
+         "url": None, "context": None, **known}
     )  # fmt: skip

@@ -145,6 +145,15 @@ class Screen:
         with self._stderr().status(title) as status:
             yield lambda seconds: status.update(f"{title} {seconds:.0f} s")
 
+    @contextmanager
+    def working(self, title: str) -> Iterator[Callable[[str], None]]:
+        """A spinner with a line that says what is being done."""
+        if self.quiet or not self._stderr().is_terminal:
+            yield lambda _: None
+            return
+        with self._stderr().status(clean(title)) as status:
+            yield lambda text: status.update(one_line(text))
+
     def _bar(self, *columns: object) -> "Progress":
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

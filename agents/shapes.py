@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from indexes.findings import VerifyReport
 from indexes.types import Document, IndexReport, RemoveReport, SearchResponse, SearchResult, Status
@@ -81,6 +81,7 @@ class AnswerShape(Shape):
     generation: int
     usage: UsageShape
     timings_ms: Mapping[str, float]
+    notices: tuple[str, ...] = Field(default=(), exclude_if=lambda notices: not notices)
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
@@ -216,7 +217,7 @@ class StatusShape(Shape):
 
 class ModelShape(Shape):
     name: str
-    kind: Literal["chat", "embedding"]
+    kind: Literal["chat", "embedding", "rerank"]
     description: str
     size: int
     licence: str
@@ -224,10 +225,31 @@ class ModelShape(Shape):
     context: int
     present: bool
     path: str | None
+    engines: tuple[Literal["embedded", "vllm"], ...] = ("embedded",)
 
 
 class ModelsShape(Shape):
     models: tuple[ModelShape, ...]
+
+
+class ServeStepShape(Shape):
+    node: str
+    file: str
+    text: str
+
+
+class ServeShape(Shape):
+    model: str
+    repository: str
+    url: str
+    context: int
+    tensor_parallel: int
+    pipeline_parallel: int
+    replicas: int
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    steps: tuple[ServeStepShape, ...]
+    notes: tuple[str, ...]
 
 
 class PulledShape(Shape):
@@ -243,6 +265,13 @@ class ModelStatusShape(Shape):
     models: tuple[str, ...]
     context: int | None
     detail: str
+    problem: str = ""
+    version: str | None = None
+    running: int | None = None
+    waiting: int | None = None
+    cache_usage: float | None = None
+    prefix_cache_hits: float | None = None
+    preemptions: int | None = None
 
 
 class CheckShape(Shape):

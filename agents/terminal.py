@@ -135,10 +135,11 @@ class Terminal(Screen):
 
             self.json(ModelsShape(models=tuple(models)))
             return
-        columns = (t("Model"), t("Kind"), t("Size"), t("Licence"), t("Languages"), t("Here"))
+        columns = (t("Model"), t("Kind"), t("Engine"), t("Size"), t("Licence"), t("Languages"),
+                   t("Here"))  # fmt: skip
         rows = [
-            (m.name, t(m.kind), bytes_text(m.size), m.licence, ", ".join(m.languages),
-             "✓" if m.present else "")
+            (m.name, t(m.kind), ", ".join(map(t, m.engines)), bytes_text(m.size), m.licence,
+             ", ".join(m.languages), "✓" if m.present else "")
             for m in models
         ]  # fmt: skip
         self.table(columns, rows)
@@ -207,8 +208,11 @@ class Terminal(Screen):
         """What would answer a question now."""
         if self.as_json:
             self.json(status)
-        else:
-            self.line(status.detail)
+            return
+        from agents.models import sentences
+
+        for line in sentences(status):
+            self.line(line)
 
     # -- answers -----------------------------------------------------------------------------
 
@@ -274,6 +278,8 @@ class Terminal(Screen):
                 self.line(t("With its citations corrected: {answer}", answer=answer.text))
             self.line()
             self.citations(answer)
+        for sentence in answer.notices:
+            self.line(sentence, "dim")
 
     def sources_found(self, contexts: Sequence[SearchResult]) -> None:
         """The passages that the answer will be made from, one line each."""

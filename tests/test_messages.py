@@ -11,14 +11,16 @@ import pytest
 from agents.shapes import StatusShape
 from indexes.messages_zh import MESSAGES
 from rag.models.catalogue import CATALOGUE
+from rag.serving.models import SERVED
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("agents", "rag", "indexes")
 FILES = [ROOT / "cli.py", *(file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py")))]
 
 # What reaches t() as the value of a variable.
-WORDS = {"verbatim", "entailed", "unsupported", "chat", "embedding", *StatusShape.model_fields,
-         *(spec.description for spec in CATALOGUE.values())}  # fmt: skip
+WORDS = {"verbatim", "entailed", "unsupported", "chat", "embedding", "rerank", "embedded", "vllm",
+         *StatusShape.model_fields, *(spec.description for spec in CATALOGUE.values()),
+         *(model.description for model in SERVED.values())}  # fmt: skip
 
 # An error ends as a sentence, with the command to type, or with what another program said.
 ENDING = re.compile(r"[.?]$|: (waggle|pip) [\w {}-]+$|: \{reason\}$")
