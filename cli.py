@@ -229,7 +229,7 @@ def ask_command(
 
         def chat() -> Any:
             with terminal.waiting(t("Starting the chat model…")) as tick:
-                return resolve_chat(collection.home, settings, tick)
+                return resolve_chat(collection.home, settings, tick, terminal.notice)
 
         rag = RAG(collection, chat)
         code = 0

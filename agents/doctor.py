@@ -100,13 +100,18 @@ def _torch() -> CheckShape:
 
 
 def _embedder(settings: IndexSettings) -> CheckShape:
-    from indexes.embedding import default_embedder
+    from indexes.embedding import embedder_of
 
     try:
-        embedder = default_embedder(settings.home / "models", settings.embedder)
+        embedder = embedder_of(settings)
         embedder.embed_query("honey")
     except WaggleError as error:
-        return _bad("embedder", str(error), t("Reinstall Waggle, or set another embedder."))
+        fix = (
+            t("Start its server, or correct [index] embedder_url in waggle.toml.")
+            if settings.embedder_url
+            else t("Reinstall Waggle, or set another embedder.")
+        )
+        return _bad("embedder", str(error), fix)
     return _ok("embedder", f"{embedder.name}, {embedder.dimension}")
 
 

@@ -203,6 +203,8 @@ MESSAGES: dict[str, str] = {
     "it gave no reason": "未说明原因",
     "{url} answered with HTTP status {status}.": "{url} 返回了 HTTP 状态码 {status}。",
     "{url} is not the published file.": "{url} 不是发布的文件。",
+    "{why} Waggle tries again for {seconds:g} s.": "{why} Waggle 会在 {seconds:g} 秒内继续重试。",
+    "Start its server, or correct [index] embedder_url in waggle.toml.": "请启动它的服务器，或更正 waggle.toml 中的 [index] embedder_url。",
     # rag/: reranking
     "The reranker {model} at {url} does not work: {reason}. Check its server, or take the table [rerank] out of waggle.toml.": "重排模型 {model}（{url}）无法使用：{reason}。请检查其服务器，或从 waggle.toml 中去掉 [rerank] 表。",
     "its answer does not hold one score for each passage": "返回的内容没有给每个段落一个分数",

@@ -18,6 +18,9 @@ class ChatSettings(BaseModel):
     temperature: float = Field(default=0.0, ge=0, le=2)
     max_tokens: int = Field(default=512, ge=1)
     timeout: float = Field(default=120.0, gt=0, description="seconds without a token")
+    retry_seconds: float = Field(
+        default=30.0, ge=0, description="how long a server that is away is asked again"
+    )
     threads: int | None = Field(default=None, ge=1, description="CPU threads of the engine")
     idle_seconds: float = Field(default=600.0, gt=0, description="the engine stops after that")
 

@@ -199,3 +199,17 @@ def test_escape_sequences_are_not_passed_on(
         assert not set(outcome.out + outcome.err) & set("\x1b\x07\x9b\u202e")
     assert "[bold]" in shown[1].out
     assert "[red]x[/red]" in shown[2].out
+
+
+def test_a_server_that_is_away_is_waited_for_and_the_user_is_told(
+    waggle: Command, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAGGLE_CHAT_RETRY_SECONDS", "1")
+    (home / "bees.txt").write_text("Bees dance to tell where the food is.")
+    assert waggle("index", home / "bees.txt", "--home", home).code == 0
+    url = "http://127.0.0.1:9/v1"
+    asked = waggle("ask", "Why do bees dance?", "--home", home, "--chat-url", url,
+                   "--chat-model", "m")  # fmt: skip
+    assert asked.code == 1
+    assert asked.err.count("Waggle tries again for 1 s.") == 1
+    assert "It was tried again for" in asked.err
