@@ -1,11 +1,13 @@
 # Waggle. `make demo` is the place to begin; everything lives in .venv and .waggle.
 PYTHON ?= python3
 VENV := .venv
+VLLM := .venv-vllm
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -n 2 --dist loadfile
+TEST_VLLM := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false WAGGLE_VLLM_MODEL=$(CURDIR)/$(VLLM)/smollm2-135m-instruct
 DEMO := WAGGLE_HOME=$(CURDIR)/.waggle $(BIN)/waggle
 
-.PHONY: help install demo test test-all lint format lock bench bench-retrieval bench-large wheel clean
+.PHONY: help install demo test test-all test-vllm test-gpu lint format lock bench bench-retrieval bench-large bench-serving wheel clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 18
@@ -35,6 +37,16 @@ test: $(VENV)/.dev ## run the tests
 test-all: $(VENV)/.dev ## run the tests, the slow ones too
 	$(PYTEST) --slow
 
+$(VLLM)/.made-%: $(VENV)/.dev scripts/vllm_for_tests.py rag/serving/environment.py
+	$(BIN)/python scripts/vllm_for_tests.py $(VLLM) $(if $(filter gpu,$*),--gpu)
+	@touch $@
+
+test-vllm: $(VLLM)/.made-cpu ## the tests against a real vLLM, on the processor
+	CUDA_VISIBLE_DEVICES= $(TEST_VLLM) WAGGLE_VLLM_PYTHON=$(CURDIR)/$(VLLM)/cpu/bin/python $(BIN)/python -m pytest tests/vllm
+
+test-gpu: $(VLLM)/.made-gpu ## the same tests on a GPU
+	$(TEST_VLLM) WAGGLE_VLLM_PYTHON=$(CURDIR)/$(VLLM)/gpu/bin/python $(BIN)/python -m pytest tests/vllm
+
 lint: $(VENV)/.dev ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,8 +68,11 @@ bench: $(VENV)/.dev ## Waggle beside other systems, into docs/benchmarks.md
 bench-large: $(VENV)/.dev ## a million passages: opening, searching, removing
 	$(BIN)/python -m benchmarks.million --folder .waggle-large
 
+bench-serving: $(VENV)/.dev ## vLLM on this machine's GPU, into docs/benchmarks.md
+	$(BIN)/python -m benchmarks.serving
+
 wheel: $(VENV)/.dev ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .waggle .waggle-large benchmarks/.peers dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VLLM) .waggle .waggle-large benchmarks/.peers dist build .pytest_cache .mypy_cache .ruff_cache
