@@ -27,8 +27,8 @@ demo: $(VENV)/.installed ## get the chat model, index examples/, ask in English 
 	@$(DEMO) index examples
 	@echo; echo '$$ waggle ask "Who decoded the waggle dance, and which prize did he win?"'
 	@$(DEMO) ask "Who decoded the waggle dance, and which prize did he win?"
-	@echo; echo '$$ waggle ask "洋槐蜜为什么不易结晶？"'
-	@$(DEMO) ask "洋槐蜜为什么不易结晶？"
+	@echo; echo '$$ waggle ask "中蜂围住胡蜂时，蜂团中心升到多少摄氏度？"'
+	@$(DEMO) ask "中蜂围住胡蜂时，蜂团中心升到多少摄氏度？"
 	@echo; echo 'Ask your own:  WAGGLE_HOME=.waggle $(BIN)/waggle ask "…"'
 
 test: $(VENV)/.dev ## run the tests
