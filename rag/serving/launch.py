@@ -24,6 +24,7 @@ Say = Callable[[str], None]
 
 INTERRUPTED = 130
 
+_PORT_SECONDS = 2.0
 _POLL_SECONDS = 0.2
 _HEALTH_SECONDS = 2.0
 _TAIL_BYTES = 200_000
@@ -188,14 +189,24 @@ def _spawn(plan: ServePlan, python: Path, log: Path) -> subprocess.Popen[bytes]:
 
 
 def _require_port(plan: ServePlan) -> None:
-    """Known now, and not after minutes of loading."""
+    """Known now, and not after minutes of loading. A server that was just ended may still hold it
+    for a moment."""
+    until = time.monotonic() + _PORT_SECONDS
+    while (error := _port_error(plan)) and time.monotonic() < until:
+        time.sleep(_POLL_SECONDS)
+    if error:
+        raise ModelError(port_taken(plan, error)) from error
+
+
+def _port_error(plan: ServePlan) -> OSError | None:
     family = socket.AF_INET6 if ":" in plan.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((plan.host, plan.port))
         except OSError as error:
-            raise ModelError(port_taken(plan, error)) from error
+            return error
+    return None
 
 
 def _answers(plan: ServePlan) -> bool:

@@ -22,6 +22,7 @@ from rag.serving.models import SERVED
 from rag.serving.plan import ServePlan
 from rag.serving.reasons import failure, last_error
 from rag.serving.running import log_file, running
+from tests.faults.processes import run
 from tests.rag.scripted_server import closed_port
 
 HERE = Path(__file__).resolve().parent
@@ -56,10 +57,24 @@ def wait_for(condition: Callable[[], Any], seconds: float = 20) -> Any:
     return value
 
 
+def apart(body: Callable[[Path], None], folder: Path) -> None:
+    """Run ``body`` in a process of its own: a signal must not reach the one that runs the tests."""
+    assert run(_told_nothing, body, folder).result == "done"
+
+
+def _told_nothing(_say: Any, body: Callable[[Path], None], folder: Path) -> str:
+    body(folder)
+    return "done"
+
+
 # -- starting and ending -------------------------------------------------------------------------
 
 
 def test_a_server_loads_answers_and_ends_with_all_its_processes(tmp_path: Path) -> None:
+    apart(_loads_answers_and_ends, tmp_path)
+
+
+def _loads_answers_and_ends(tmp_path: Path) -> None:
     port, worker = closed_port(), tmp_path / "worker"
     told: list[str] = []
     seen: list[str] = []
@@ -90,6 +105,10 @@ def test_a_server_loads_answers_and_ends_with_all_its_processes(tmp_path: Path) 
 
 
 def test_sigterm_ends_it_as_a_success_also_while_it_loads(tmp_path: Path) -> None:
+    apart(_ends_while_it_loads, tmp_path)
+
+
+def _ends_while_it_loads(tmp_path: Path) -> None:
     port = closed_port()
     began = time.monotonic()
 
@@ -106,6 +125,10 @@ def test_sigterm_ends_it_as_a_success_also_while_it_loads(tmp_path: Path) -> Non
 
 
 def test_one_that_does_not_heed_is_killed(tmp_path: Path) -> None:
+    apart(_does_not_heed, tmp_path)
+
+
+def _does_not_heed(tmp_path: Path) -> None:
     port, worker = closed_port(), tmp_path / "worker"
     plan = fake(port, stubborn=True, worker=str(worker))
 
@@ -121,6 +144,10 @@ def test_one_that_does_not_heed_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_second_signal_kills_at_once(tmp_path: Path) -> None:
+    apart(_is_signalled_twice, tmp_path)
+
+
+def _is_signalled_twice(tmp_path: Path) -> None:
     port = closed_port()
 
     def ready(_: str) -> None:
@@ -231,6 +258,10 @@ def start_other(home: Path, port: int) -> subprocess.Popen[bytes]:
 
 
 def test_a_second_waggle_is_refused_and_a_killed_one_leaves_nothing(tmp_path: Path) -> None:
+    apart(_is_served_twice, tmp_path)
+
+
+def _is_served_twice(tmp_path: Path) -> None:
     port = closed_port()
     log = log_file(tmp_path, port)
     with start_other(tmp_path, port) as other:
