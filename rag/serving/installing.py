@@ -81,6 +81,7 @@ class Pip:
         reader = threading.Thread(target=self._read, args=(process, last))
         reader.start()
         try:
+            self._tell()
             while _runs(process):
                 self._tell()
         finally:
