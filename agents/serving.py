@@ -16,6 +16,7 @@ from rag.serving.folder import read_folder
 from rag.serving.hardware import Gpu, Hardware, find_hardware
 from rag.serving.models import DEFAULT_SERVED_MODEL, SERVED, ServedModel, find_served
 from rag.serving.plan import SERVER_MODULE, ServeOptions, ServePlan, plan
+from rag.serving.running import log_file, server_url
 from rag.serving.shell import command_text
 from rag.serving.units import COMPOSE_NAME, UNIT_NAME, compose_file, systemd_unit
 
@@ -181,10 +182,9 @@ def _shape(home: Path, planned: ServePlan) -> ServeShape:
         wanted = requirement(gpu=planned.gpu)
         notes += (t("«python» is that of an environment with {requirement}.", requirement=wanted),)
     text = command_text(command, planned.environment)
-    host = f"[{planned.host}]" if ":" in planned.host else planned.host
     return ServeShape(
         model=planned.model.name, repository=planned.model.repository,
-        url=f"http://{host}:{planned.port}/v1", context=planned.context,
+        url=server_url(planned), context=planned.context,
         tensor_parallel=planned.tensor_parallel, pipeline_parallel=1, replicas=planned.replicas,
         command=command, environment=planned.environment,
         steps=(ServeStepShape(node="", file="", text=text),), notes=notes,
@@ -226,7 +226,6 @@ def _show_unit(terminal: "Terminal", home: Path, planned: ServePlan, form: Form)
 def _run(terminal: "Terminal", home: Path, planned: ServePlan) -> int:
     from rag.serving.environment import ensure_environment
     from rag.serving.launch import serve
-    from rag.serving.running import log_file
 
     for name, path in planned.loras:
         if not Path(path).is_dir():

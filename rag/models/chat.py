@@ -110,16 +110,17 @@ def context_window(
     meta = entry.get("meta")
     meta = meta if isinstance(meta, dict) else {}
     for tokens in (entry.get("max_model_len"), meta.get("n_ctx")):
-        if _is_count(tokens):
+        if is_count(tokens):
             return tokens
     if not meta:
         return None
     props = _props(url, api_key, timeout)
     tokens = props if props is not None else meta.get("n_ctx_train")
-    return tokens if _is_count(tokens) else None
+    return tokens if is_count(tokens) else None
 
 
-def _is_count(value: Any) -> TypeGuard[int]:
+def is_count(value: Any) -> TypeGuard[int]:
+    """Whether a server answered with a number of things that there can be."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 

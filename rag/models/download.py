@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from indexes.errors import ModelError, ModelFileError
+from indexes.home import sync_folder
 from indexes.i18n import t
 from rag.models.catalogue import ModelSpec
 from rag.models.partial import PartialFile, Progress, never_back, offset
@@ -230,12 +231,7 @@ def _record(spec: ModelSpec, folder: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(folder / MANIFEST)
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync_folder(folder)
 
 
 def _is_recorded(spec: ModelSpec, folder: Path) -> bool:

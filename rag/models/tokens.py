@@ -10,11 +10,12 @@ import time
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from indexes.addresses import is_loopback
 from indexes.errors import ContextOverflowError, EndpointError
 from indexes.i18n import t
+from rag.models.chat import context_window, is_count, model_name
 
 if TYPE_CHECKING:
     import httpx
@@ -79,8 +80,6 @@ class PromptBudget:
         """That of a chat model behind an address; ``None`` for one of another make."""
         from pydantic import SecretStr
 
-        from rag.models.chat import model_name
-
         url = getattr(chat, "openai_api_base", None)
         if not isinstance(url, str) or not url:
             return None
@@ -110,7 +109,7 @@ class PromptBudget:
         try:
             for route in self._routes:
                 tokens = route(self._post, self.model, list(asked))
-                if _is_count(tokens):
+                if is_count(tokens):
                     self._routes = (route,)
                     return Count(tokens, True)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError):
@@ -158,8 +157,6 @@ class PromptBudget:
         it counts."""
         import httpx
 
-        from rag.models.chat import context_window
-
         window = context_window(self.url, self._api_key, self.model, self._timeout)
         if window is not None:
             return window
@@ -168,7 +165,7 @@ class PromptBudget:
             window = _member(self._post("/tokenize", body), "max_model_len")
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError):
             return None
-        return window if _is_count(window) else None
+        return window if is_count(window) else None
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         """What the server answers, read as JSON; ``None`` where it does not know the route, which
@@ -236,10 +233,6 @@ _ROUTES: tuple[Route, ...] = (_vllm, _llama_cpp, _older_llama_cpp)
 
 def _member(answer: Any, name: str) -> Any:
     return answer.get(name) if isinstance(answer, dict) else None
-
-
-def _is_count(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _left_out(left: int, found: int, window: int) -> str:

@@ -47,8 +47,8 @@ def log_file(home: Path, port: int) -> Path:
 
 def server_url(plan: ServePlan) -> str:
     """The root of OpenAI's protocol, as this machine reaches it."""
-    host = "127.0.0.1" if plan.host in ("0.0.0.0", "::") else plan.host
-    return f"http://[{host}]:{plan.port}/v1" if ":" in host else f"http://{host}:{plan.port}/v1"
+    host = f"[{plan.host}]" if ":" in plan.host else plan.host
+    return f"http://{host}:{plan.port}/v1"
 
 
 def running(home: Path) -> list[Running]:

@@ -10,6 +10,9 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict, Field
 
+from tests.rag.asking import good_server
+from tests.rag.scripted_server import Script
+
 
 class ScriptedChat(BaseChatModel):
     """Answers the question with ``draft``, piece by piece, and each later check with the next of
@@ -64,3 +67,10 @@ class ScriptedChat(BaseChatModel):
 def scripted() -> Callable[..., ScriptedChat]:
     """Makes a `ScriptedChat`."""
     return ScriptedChat
+
+
+@pytest.fixture
+def server() -> Iterator[Script]:
+    """A chat server that answers as it should."""
+    with good_server() as script:
+        yield script

@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import json
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from indexes.errors import EndpointError
-from tests.rag.asking import IDLE, ask, chat, good_server, last, without_done
+from tests.rag.asking import IDLE, ask, chat, last, without_done
 from tests.rag.scripted_server import (
     Respond,
     Script,
@@ -21,12 +20,6 @@ from tests.rag.scripted_server import (
     reply,
     whole,
 )
-
-
-@pytest.fixture
-def server() -> Iterator[Script]:
-    with good_server() as script:
-        yield script
 
 
 @pytest.mark.parametrize("mode", ["stream", "astream"])

@@ -1,14 +1,12 @@
 """Thoughts that the server leaves in the text."""
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.errors import EndpointError
 from rag.models.thinking import ThinkSplitter
-from tests.rag.asking import ask, chat, good_server, last
+from tests.rag.asking import ask, chat, last
 from tests.rag.scripted_server import (
     Script,
     delta,
@@ -16,13 +14,6 @@ from tests.rag.scripted_server import (
     reply,
     whole,
 )
-
-
-@pytest.fixture
-def server() -> Iterator[Script]:
-    with good_server() as script:
-        yield script
-
 
 THOUGHT = "<think>2 + 2 < 5\n</think>\n\nFour."
 
