@@ -15,10 +15,11 @@ from indexes.errors import ModelError, UsageError
 from indexes.i18n import t
 from rag.serving.hardware import Gpu
 from rag.serving.layout import Layout, Wish, lay_out
-from rag.serving.models import ServedModel
+from rag.serving.models import ServedModel, bytes_per_number
 from rag.serving.plan import (
     ServeOptions,
     check,
+    check_dtype,
     common_notes,
     features,
     identity,
@@ -79,8 +80,12 @@ def plan_cluster(
     """
     check(options)
     check_nodes(nodes)
+    check_dtype(model, options)
     ranks = lora_ranks(model, options)
-    wish = Wish(context=options.context, lora_rank=max(ranks, default=0), loras=len(ranks))
+    wish = Wish(
+        context=options.context, lora_rank=max(ranks, default=0), loras=len(ranks),
+        width=bytes_per_number(options.dtype),
+    )  # fmt: skip
     layout = _on_each(model, gpus, options, wish)
     if layout is None or (layout.context < (options.context or model.context) and join != "nginx"):
         layout = _across(model, gpus, nodes, options, wish, layout)

@@ -76,6 +76,9 @@ def _model(folder: Path, config: dict[str, Any], weights: int) -> ServedModel:
     quantization = str((config.get("quantization_config") or {}).get("quant_method", ""))
     template = _template(folder) if kind == "chat" else ""
     model_type = str(config.get("model_type", ""))
+    # Counted at two bytes each: vLLM makes 16 bits of float32 unless told not to.
+    if not quantization and (config.get("dtype") or config.get("torch_dtype")) == "float32":
+        weights //= 2
     return ServedModel(
         name=folder.name, repository=str(folder), kind=kind,
         parameters=weights // 2, weight_bytes=weights, quantization=quantization, shape=shape,

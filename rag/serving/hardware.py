@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -15,7 +16,13 @@ GIB = 1 << 30
 _TIMEOUT_SECONDS = 30.0  # a driver that is not kept loaded takes seconds to answer
 _FIELDS = "index,name,memory.total,memory.used"
 _MEMINFO = Path("/proc/meminfo")
+_CPUINFO = Path("/proc/cpuinfo")
 _CGROUP = Path("/sys/fs/cgroup")
+
+
+Instructions = Literal["x86-avx512", "x86", "arm-bf16", "arm", ""]
+"""What a processor computes with, as far as vLLM's speed depends on it; "" where that is not
+known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +49,15 @@ class Hardware:
     gpus: tuple[Gpu, ...]
     memory: int
     cpus: int
+    instructions: Instructions = ""
 
 
 def find_hardware() -> Hardware:
     """What this machine has. A GPU whose driver does not answer is one that is not there."""
-    return Hardware(gpus=find_gpus(os.environ), memory=free_memory(), cpus=os.cpu_count() or 1)
+    return Hardware(
+        gpus=find_gpus(os.environ), memory=free_memory(), cpus=os.cpu_count() or 1,
+        instructions=find_instructions(),
+    )  # fmt: skip
 
 
 def find_gpus(environment: Mapping[str, str]) -> tuple[Gpu, ...]:
@@ -131,6 +142,23 @@ def _cgroup_number(path: Path) -> int | None:
     except (OSError, UnicodeDecodeError):
         return None
     return int(text) if text.isdigit() else None
+
+
+def find_instructions(cpuinfo: Path = _CPUINFO) -> Instructions:
+    """What all processors compute with, by what Linux lists of each; other systems list nothing."""
+    try:
+        text = cpuinfo.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+    x86, arm = (
+        [set(line.split()) for line in re.findall(rf"^{heading}\s*:(.*)$", text, re.MULTILINE)]
+        for heading in ("flags", "Features")
+    )
+    if x86:
+        return "x86-avx512" if all("avx512f" in flags for flags in x86) else "x86"
+    if arm and all("asimd" in flags for flags in arm):  # others list "Features" as well
+        return "arm-bf16" if all("bf16" in flags for flags in arm) else "arm"
+    return ""
 
 
 def _run(command: list[str]) -> str | None:

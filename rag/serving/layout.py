@@ -21,7 +21,8 @@ from rag.serving.models import SERVED, ServedModel
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What the user asked of the layout; ``None`` leaves it open. ``gpus`` are those to use of each
-    machine, ``replicas`` those on it; ``lora_rank`` is the largest of ``loras`` adapters."""
+    machine, ``replicas`` those on it; ``lora_rank`` is the largest of ``loras`` adapters, ``width``
+    the bytes of a number."""
 
     context: int | None = None
     gpus: int | None = None
@@ -29,6 +30,7 @@ class Wish:
     lora_rank: int = 0
     loras: int = 0
     pipeline: int = 1
+    width: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def _layout(model: ServedModel, gpus: Sequence[Gpu], size: int, wish: Wish) -> L
     spent = budget(
         model, min(usable(gpu.memory, share) for gpu in chosen),
         tensor_parallel=size, pipeline_parallel=wish.pipeline,
-        lora_rank=wish.lora_rank, loras=wish.loras,
+        lora_rank=wish.lora_rank, loras=wish.loras, width=wish.width,
     )  # fmt: skip
     context = context_that_fits(model, spent.kv_tokens)
     if wish.context is not None:
@@ -139,7 +141,7 @@ def _too_large(
         "size": size * wish.pipeline,
         "usable": gigabytes(layout.budget.usable),
     }
-    smaller = _smaller(model, layout)
+    smaller = _smaller(model, layout, wish)
     if smaller is not None:
         return ModelError(
             t(
@@ -159,15 +161,16 @@ def _too_large(
     )
 
 
-def _smaller(model: ServedModel, layout: Layout) -> ServedModel | None:
+def _smaller(model: ServedModel, layout: Layout, wish: Wish) -> ServedModel | None:
     """The largest model of the same kind that would fit where this one does not, preferring the
-    same one in fewer bits."""
+    same one in fewer bits, where it may be computed in 16."""
     fitting = [
         other
         for other in SERVED.values()
         if other.kind == model.kind and other.weight_bytes < model.weight_bytes
         if layout.tensor_parallel in tensor_sizes(other, layout.tensor_parallel)
-        if context_that_fits(other, _spent(other, layout).kv_tokens)
+        if not (other.quantization and wish.width > 2)
+        if context_that_fits(other, _spent(other, layout, wish).kv_tokens)
     ]
     return max(
         fitting, key=lambda other: (other.parameters == model.parameters, other.parameters),
@@ -175,8 +178,8 @@ def _smaller(model: ServedModel, layout: Layout) -> ServedModel | None:
     )  # fmt: skip
 
 
-def _spent(model: ServedModel, layout: Layout) -> Budget:
+def _spent(model: ServedModel, layout: Layout, wish: Wish) -> Budget:
     return budget(
-        model, layout.budget.usable,
+        model, layout.budget.usable, width=wish.width,
         tensor_parallel=layout.tensor_parallel, pipeline_parallel=layout.pipeline_parallel,
     )  # fmt: skip

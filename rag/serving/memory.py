@@ -25,7 +25,7 @@ SMALLEST_CONTEXT = 4096
 # CUDA's context, its graphs, and the work space of the matrix products.
 _FIXED_RESERVE = GIB
 # Tokens in one step (vLLM's default on large GPUs; 2048 on smaller ones), each with the hidden
-# states, the gated feed-forward's inner values and their copies at two bytes.
+# states, the gated feed-forward's inner values and their copies.
 _STEP_TOKENS = 8192
 _ACTIVATIONS = 16
 # Sequences in one step, each with its scores over the vocabulary in float32, twice.
@@ -78,39 +78,48 @@ def budget(
     pipeline_parallel: int = 1,
     lora_rank: int = 0,
     loras: int = 0,
+    width: int = 2,
 ) -> Budget:
-    """How the ``granted`` bytes of each GPU are spent when the model is split over
-    ``tensor_parallel`` times ``pipeline_parallel`` of them. A pipeline's stages share out the
-    layers, at worst one more for some than for others; the ends also hold the embeddings."""
+    """How the ``granted`` bytes of each GPU are spent when the model, computed in numbers of
+    ``width`` bytes, is split over ``tensor_parallel`` times ``pipeline_parallel`` of them. A
+    pipeline's stages share out the layers, at worst one more for some than for others; the ends
+    also hold the embeddings."""
     shape = model.shape
     stage = -(-shape.layers // pipeline_parallel) / shape.layers
-    weights = model.weight_bytes / tensor_parallel
+    whole = weights_in_memory(model, width)
+    weights = whole / tensor_parallel
     if pipeline_parallel > 1:
-        ends = min(4 * shape.vocabulary * shape.hidden, model.weight_bytes) / tensor_parallel
+        ends = min(2 * width * shape.vocabulary * shape.hidden, whole) / tensor_parallel
         weights = (weights - ends) * stage + ends
     return Budget(
         usable=granted,
         weights=round(weights),
-        reserve=reserve(shape),
-        adapters=round(lora_bytes(shape, lora_rank) * loras * stage),
-        kv_per_token=round(kv_bytes_per_token(shape, tensor_parallel) * stage),
+        reserve=reserve(shape, width),
+        adapters=round(lora_bytes(shape, lora_rank, width) * loras * stage),
+        kv_per_token=round(kv_bytes_per_token(shape, tensor_parallel, width) * stage),
     )
 
 
-def reserve(shape: Shape) -> int:
+def weights_in_memory(model: ServedModel, width: int = 2) -> int:
+    """What the weights take, in bytes, as numbers of ``width`` bytes. Quantised ones are computed
+    in two bytes only (`rag.serving.plan.check_dtype`)."""
+    return model.weight_bytes * width // 2
+
+
+def reserve(shape: Shape, width: int = 2) -> int:
     """What the computation takes besides weights and cache, in bytes."""
-    activations = _STEP_TOKENS * shape.hidden * _ACTIVATIONS * 2
+    activations = _STEP_TOKENS * shape.hidden * _ACTIVATIONS * width
     scores = _STEP_SEQUENCES * shape.vocabulary * 4 * 2 if shape.kv_heads else 0
     return _FIXED_RESERVE + activations + scores
 
 
-def lora_bytes(shape: Shape, rank: int) -> int:
-    """One adapter's slot: two thin matrices of two bytes a weight beside each matrix of each layer.
-    Tensor parallel splits only half of it, which is not counted on."""
+def lora_bytes(shape: Shape, rank: int, width: int = 2) -> int:
+    """One adapter's slot: two thin matrices of ``width`` bytes a weight beside each matrix of each
+    layer. Tensor parallel splits only half of it, which is not counted on."""
     queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    widths = 2 * (shape.hidden + queries) + 2 * (shape.hidden + keys)
-    widths += 3 * (shape.hidden + shape.intermediate)
-    return shape.layers * rank * widths * 2
+    sides = 2 * (shape.hidden + queries) + 2 * (shape.hidden + keys)
+    sides += 3 * (shape.hidden + shape.intermediate)
+    return shape.layers * rank * sides * width
 
 
 def lora_rank(rank: int) -> int | None:

@@ -17,6 +17,9 @@ from indexes.i18n import t
 
 ServedKind = Literal["chat", "embedding", "rerank"]
 
+FLOAT32 = ("float32", "float")
+"""vLLM's names for numbers of four bytes."""
+
 AWQ_GROUP = 128
 """How many weights share a scale in the AWQ models listed (their ``q_group_size``)."""
 
@@ -65,13 +68,19 @@ class ServedModel:
     chat_template: str = ""
 
 
-def kv_bytes_per_token(shape: Shape, tensor_parallel: int = 1) -> int:
+def bytes_per_number(dtype: str | None) -> int:
+    """How many bytes a weight or a value in the cache takes where vLLM computes in ``dtype``. With
+    any other than float32 it is two, also of a model that is stored in float32."""
+    return 4 if dtype in FLOAT32 else 2
+
+
+def kv_bytes_per_token(shape: Shape, tensor_parallel: int = 1, width: int = 2) -> int:
     """What one GPU keeps of each token: keys and values of its share of the heads in every layer,
-    at two bytes. Heads fewer than the GPUs are kept by each (vLLM, ``get_num_kv_heads``)."""
+    at ``width`` bytes. Heads fewer than the GPUs are kept by each (vLLM, ``get_num_kv_heads``)."""
     if not shape.kv_heads:
         return 0
     heads = max(1, shape.kv_heads // tensor_parallel)
-    return 2 * shape.layers * heads * shape.head_dim * 2
+    return 2 * shape.layers * heads * shape.head_dim * width
 
 
 def linear_parameters(shape: Shape) -> int:

@@ -13,23 +13,17 @@ from pathlib import Path
 from indexes.errors import ModelError, UsageError
 from indexes.i18n import t
 from rag.serving.folder import adapter_rank, read_folder
-from rag.serving.hardware import GIB, Hardware, gigabytes
+from rag.serving.hardware import Hardware
 from rag.serving.layout import Layout, Wish, lay_out
-from rag.serving.memory import (
-    CONTEXT_STEP,
-    SMALLEST_CONTEXT,
-    UTILISATION,
-    lora_bytes,
-    lora_rank,
-    reserve,
-)
-from rag.serving.models import ServedModel, kv_bytes_per_token
+from rag.serving.memory import CONTEXT_STEP, UTILISATION, lora_rank
+from rag.serving.models import FLOAT32, ServedModel, bytes_per_number
+from rag.serving.processor import lay_out_on_cpu
 
 SERVER_MODULE = "vllm.entrypoints.openai.api_server"
 """What is started with ``python -m``: in the CPU build the ``vllm`` command fails on looking up its
 own version, the module works in both builds."""
 
-DTYPES = ("auto", "bfloat16", "float16", "half")
+DTYPES = ("auto", "bfloat16", "float16", "half", *FLOAT32)
 DEFAULT_PORT = 8000
 
 _UNKNOWN_RANK = 64
@@ -39,8 +33,6 @@ _BY_BUS = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 # vLLM reports hardware and model to its makers unless told not to.
 _PRIVATE = {"VLLM_NO_USAGE_STATS": "1"}
 _OPEN_LICENCES = ("", "Apache-2.0", "MIT")
-_CPU_CONTEXTS = 4
-_CPU_LARGEST_CACHE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +75,14 @@ def plan(model: ServedModel | str, hardware: Hardware, options: ServeOptions) ->
     """
     served = read_folder(Path(model)) if isinstance(model, str) else model
     check(options)
+    check_dtype(served, options)
     ranks = lora_ranks(served, options)
-    if not hardware.gpus or options.gpus == 0:
-        return _on_cpu(served, hardware, options, ranks)
     wish = Wish(
         context=options.context, gpus=options.gpus, replicas=options.replicas or 1,
-        lora_rank=max(ranks, default=0), loras=len(ranks),
+        lora_rank=max(ranks, default=0), loras=len(ranks), width=bytes_per_number(options.dtype),
     )  # fmt: skip
+    if not hardware.gpus or options.gpus == 0:
+        return _on_cpu(served, hardware, options, wish, ranks)
     layout = lay_out(served, hardware.gpus, wish)
     arguments = [*identity(served, options), *sizes(layout, options)]
     if layout.replicas > 1:
@@ -122,6 +115,16 @@ def check(options: ServeOptions) -> None:
         )
     if options.context is not None and options.context < CONTEXT_STEP // 4:
         raise UsageError(t("A context of {context} tokens is too short.", context=options.context))
+
+
+def check_dtype(model: ServedModel, options: ServeOptions) -> None:
+    """Raises `UsageError` for a model that is not computed in the type of number chosen."""
+    # vLLM, ``get_supported_act_dtypes`` of its quantisations; those few with float32 gain nothing.
+    if options.dtype in FLOAT32 and model.quantization:
+        raise UsageError(
+            t("{name} is quantised ({quantization}), and computed in 16 bits: leave out --dtype.",
+              name=model.name, quantization=model.quantization)
+        )  # fmt: skip
 
 
 def _is_loopback(host: str) -> bool:
@@ -272,16 +275,16 @@ def common_notes(model: ServedModel, options: ServeOptions) -> list[str]:
 
 
 def _on_cpu(
-    model: ServedModel, hardware: Hardware, options: ServeOptions, ranks: Sequence[int]
+    model: ServedModel, hardware: Hardware, options: ServeOptions, wish: Wish, ranks: Sequence[int]
 ) -> ServePlan:
-    """On processors: weights in bfloat16, and a cache of whole GiB for a few contexts."""
+    """On processors, in the type of number in which these are quick."""
     if options.gpus or (options.replicas or 1) > 1:
         raise ModelError(t("There is no GPU here. Leave out --gpus and --replicas."))
-    context, cache = _cpu_fit(model, hardware, options.context, ranks)
+    layout = lay_out_on_cpu(model, hardware, wish, options.dtype)
     arguments = [
         *identity(model, options),
-        "--dtype", options.dtype or "bfloat16",
-        "--max-model-len", str(context),
+        "--dtype", layout.dtype,
+        "--max-model-len", str(layout.context),
         # Without it PyTorch compiles the model, for which it needs a C++ compiler and minutes.
         "--enforce-eager",
         *features(model, options, ranks),
@@ -292,39 +295,7 @@ def _on_cpu(
     )
     return ServePlan(
         model=model, arguments=tuple(arguments),
-        environment={**variables(model), "VLLM_CPU_KVCACHE_SPACE": str(cache)},
-        host=options.host, port=options.port, context=context, tensor_parallel=1,
-        notes=(note, *common_notes(model, options)), gpu=False, loras=options.loras,
+        environment={**variables(model), "VLLM_CPU_KVCACHE_SPACE": str(layout.cache)},
+        host=options.host, port=options.port, context=layout.context, tensor_parallel=1,
+        notes=(note, *layout.notes, *common_notes(model, options)), gpu=False, loras=options.loras,
     )  # fmt: skip
-
-
-def _cpu_fit(
-    model: ServedModel, hardware: Hardware, wanted: int | None, ranks: Sequence[int]
-) -> tuple[int, int]:
-    """The context in tokens and the cache's size in GiB that main memory allows."""
-    if wanted is not None and wanted > model.context:
-        raise UsageError(
-            t("{name} takes in at most {limit} tokens, not {wanted}.",
-              name=model.name, limit=f"{model.context:,}", wanted=f"{wanted:,}")
-        )  # fmt: skip
-    shape = model.shape
-    fixed = model.weight_bytes + reserve(shape)
-    fixed += lora_bytes(shape, max(ranks, default=0)) * len(ranks)
-    per_token = kv_bytes_per_token(shape)
-    room = min((hardware.memory - fixed) // GIB, _CPU_LARGEST_CACHE)
-    least = wanted or min(SMALLEST_CONTEXT, model.context)
-    if room < 1 or room * GIB < least * per_token:
-        raise ModelError(
-            t(
-                "{name} with {context} tokens of context needs {needed} of memory, and {free} are "
-                "free. Take a smaller model, or a machine with a GPU.",
-                name=model.name,
-                context=f"{least:,}",
-                needed=gigabytes(fixed + max(least * per_token, GIB)),
-                free=gigabytes(max(hardware.memory, 0)),
-            )
-        )
-    fitting = room * GIB // per_token if per_token else model.context
-    context = wanted or min(model.context, max(fitting // CONTEXT_STEP * CONTEXT_STEP, least))
-    cache = -(-context * per_token * _CPU_CONTEXTS // GIB)
-    return context, max(1, min(room, cache))

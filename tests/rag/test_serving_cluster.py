@@ -63,6 +63,16 @@ def test_copies_of_a_model_that_fits_on_each() -> None:
     assert "VLLM_HOST_IP=10.0.0.2" in words(planned.steps[1].text)
 
 
+def test_float32_takes_twice_the_memory_on_each() -> None:
+    """15.2 GB of weights are 30.5 in float32, for which it takes two GPUs of 24 GB."""
+    planned = plan_cluster(SMALL, NODES, cards(4, 24), ServeOptions(dtype="float32"))
+    assert (planned.replicas, planned.tensor_parallel, planned.pipeline_parallel) == (6, 2, 1)
+    assert {given_flags["--dtype"] for _, given_flags in served(planned)} == {"float32"}
+    awq = SERVED["qwen2.5-14b-instruct-awq"]
+    with pytest.raises(UsageError, match="computed in 16 bits"):
+        plan_cluster(awq, NODES, cards(4, 24), ServeOptions(dtype="float32"))
+
+
 def test_stages_of_a_model_that_does_not() -> None:
     planned = plan_cluster(LARGE, NODES[:2], cards(4, 32), ServeOptions())
     assert (planned.replicas, planned.tensor_parallel, planned.pipeline_parallel) == (1, 4, 2)

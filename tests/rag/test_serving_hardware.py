@@ -13,8 +13,10 @@ from rag.serving.hardware import (
     GIB,
     MIB,
     Gpu,
+    Instructions,
     find_gpus,
     find_hardware,
+    find_instructions,
     free_memory,
     gigabytes,
     parse_nvidia_smi,
@@ -120,9 +122,56 @@ def test_free_memory_where_the_system_tells_nothing(tmp_path: Path) -> None:
     assert free_memory(tmp_path / "none", tmp_path) > 0
 
 
+ZEN3 = "fpu vme sse sse2 ssse3 fma cx16 sse4_1 sse4_2 avx f16c avx2 bmi2 vaes"
+SKYLAKE = f"{ZEN3} avx512f avx512dq avx512cd avx512bw avx512vl"
+SAPPHIRE = f"{SKYLAKE} avx512_bf16 avx512_fp16 amx_bf16 amx_tile amx_int8"
+GRAVITON2 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm"
+GRAVITON3 = f"{GRAVITON2} sve bf16 i8mm svebf16"
+
+
+def listing(heading: str, *flags: str) -> str:
+    """What /proc/cpuinfo says of processors with ``flags``."""
+    return "\n".join(
+        f"processor\t: {number}\nmodel name\t: A processor\n{heading}\t\t: {each}\n"
+        "bugs\t\t: sysret_ss_attrs\nvmx flags\t: vnmi avx512f\n"
+        for number, each in enumerate(flags)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (listing("flags", ZEN3, ZEN3), "x86"),
+        (listing("flags", SKYLAKE, SKYLAKE), "x86-avx512"),
+        (listing("flags", SAPPHIRE), "x86-avx512"),
+        (listing("flags", SAPPHIRE, ZEN3), "x86"),  # one that has it does not help the other
+        (listing("Features", GRAVITON2), "arm"),
+        (listing("Features", GRAVITON3, GRAVITON3), "arm-bf16"),
+        (listing("Features", GRAVITON3, GRAVITON2), "arm"),
+        (listing("Features", "cpucfg lam ual fpu lsx lasx"), ""),  # LoongArch
+        (listing("features", "esan3 zarch stfle msa ldisp"), ""),  # z/Architecture
+        ("processor\t: 0\ncpu\t\t: POWER10\n", ""),
+        (listing("flags", "avx512"), "x86"),
+        ("", ""),
+    ],
+)
+def test_instructions_are_those_that_linux_lists(
+    tmp_path: Path, text: str, expected: Instructions
+) -> None:
+    (tmp_path / "cpuinfo").write_text(text)
+    assert find_instructions(tmp_path / "cpuinfo") == expected
+
+
+def test_instructions_are_not_known_where_nothing_lists_them(tmp_path: Path) -> None:
+    assert find_instructions(tmp_path / "none") == ""
+    (tmp_path / "cpuinfo").write_bytes(b"flags\t: \xff\xfe avx512f\n")
+    assert find_instructions(tmp_path / "cpuinfo") == "x86-avx512"
+
+
 def test_this_machine() -> None:
     here = find_hardware()
     assert here.cpus == os.cpu_count()
+    assert here.instructions == find_instructions()
     assert 0 < here.memory < 1 << 50
 
 

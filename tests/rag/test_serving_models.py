@@ -14,6 +14,7 @@ from rag.serving.models import (
     DEFAULT_SERVED_MODEL,
     SERVED,
     ServedModel,
+    bytes_per_number,
     find_served,
     kv_bytes_per_token,
     linear_parameters,
@@ -91,6 +92,14 @@ def test_keys_and_values_of_a_token() -> None:
     assert kv_bytes_per_token(shape) == 57_344
     assert kv_bytes_per_token(shape, 2) == 28_672
     assert kv_bytes_per_token(shape, 4) == kv_bytes_per_token(shape, 28) == 14_336
+    assert kv_bytes_per_token(shape, width=4) == 114_688
+
+
+def test_numbers_of_four_bytes() -> None:
+    assert [bytes_per_number(dtype) for dtype in ("float32", "float")] == [4, 4]
+    assert {bytes_per_number(dtype) for dtype in ("auto", "bfloat16", "float16", "half", None)} == {
+        2
+    }
 
 
 def test_every_model_tells_what_a_user_wants_to_know() -> None:
@@ -140,6 +149,14 @@ def test_an_encoders_folder_keeps_no_cache(tmp_path: Path) -> None:
     assert read_folder(lay(tmp_path / "rerank", config)).kind == "rerank"
 
 
+@pytest.mark.parametrize("key", ["dtype", "torch_dtype"])
+def test_weights_stored_in_float32_are_counted_at_two_bytes(tmp_path: Path, key: str) -> None:
+    whole = read_folder(lay(tmp_path / "m", {**QWEN_7B, key: "float32"}))
+    assert (whole.parameters, whole.weight_bytes) == (250, 500)
+    half = read_folder(lay(tmp_path / "m", {**QWEN_7B, key: "bfloat16"}))
+    assert (half.parameters, half.weight_bytes) == (500, 1000)
+
+
 def test_weights_that_are_there_twice_count_once(tmp_path: Path) -> None:
     folder = lay(tmp_path / "m", QWEN_7B, weights=700)
     (folder / "consolidated.safetensors").write_bytes(bytes(700))
@@ -170,7 +187,7 @@ json_values = st.recursive(
 )
 
 
-@given(st.sampled_from([*QWEN_7B, "quantization_config", "head_dim"]), json_values)
+@given(st.sampled_from([*QWEN_7B, "quantization_config", "head_dim", "dtype"]), json_values)
 def test_any_config_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: Any
 ) -> None:

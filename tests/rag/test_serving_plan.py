@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.errors import ModelError, UsageError, WaggleError
-from rag.serving.hardware import GIB, MIB, Gpu, Hardware
+from rag.serving.hardware import GIB, MIB, Gpu, Hardware, Instructions
 from rag.serving.layout import Wish, lay_out
 from rag.serving.memory import (
     LORA_RANKS,
@@ -27,8 +27,10 @@ QWEN = SERVED["qwen2.5-7b-instruct"]
 RTX_4090 = Gpu(0, "NVIDIA GeForce RTX 4090", 24564 * MIB, 300 * MIB, 8.9)
 
 
-def machine(*gpus: Gpu, memory: int = 64 * GIB) -> Hardware:
-    return Hardware(gpus=gpus, memory=memory, cpus=8)
+def machine(
+    *gpus: Gpu, memory: int = 64 * GIB, instructions: Instructions = "x86-avx512"
+) -> Hardware:
+    return Hardware(gpus=gpus, memory=memory, cpus=8, instructions=instructions)
 
 
 def cards(count: int, gigabytes: float, used: int = 0) -> tuple[Gpu, ...]:
@@ -150,12 +152,93 @@ def test_without_a_gpu_it_computes_on_the_processor() -> None:
     assert "--gpu-memory-utilization" not in planned.arguments
     assert planned.environment["VLLM_CPU_KVCACHE_SPACE"] == "1"
     assert not planned.gpu
+    assert len(planned.notes) == 1
     assert "waggle models pull" in planned.notes[0]
     assert not plan(QWEN, machine(RTX_4090), ServeOptions(gpus=0)).gpu
     with pytest.raises(ModelError, match=r"of memory, and 8 GB are free"):
         plan(QWEN, machine(memory=8 * GIB), ServeOptions())
     with pytest.raises(ModelError, match="no GPU here"):
         plan(QWEN, machine(), ServeOptions(replicas=2))
+
+
+@pytest.mark.parametrize(
+    ("instructions", "dtype", "note"),
+    [
+        ("x86", "float32", "so float32 is used"),
+        ("arm", "float32", "so float32 is used"),
+        ("x86-avx512", "bfloat16", ""),
+        ("arm-bf16", "bfloat16", ""),
+        ("", "bfloat16", "--dtype float32 may be faster"),
+    ],
+)
+def test_a_processor_computes_in_what_it_is_quick_in(
+    instructions: Instructions, dtype: str, note: str
+) -> None:
+    here = machine(instructions=instructions)
+    for name in ("smollm2-135m-instruct", "multilingual-e5-large"):
+        planned = plan(SERVED[name], here, ServeOptions())
+        assert planned.arguments.count("--dtype") == 1
+        assert value(planned, "--dtype") == dtype
+        assert bool(note) == (len(planned.notes) > 1)
+        assert note in planned.notes[-1]
+    for chosen in ("bfloat16", "float16", "auto", "float"):
+        planned = plan(SERVED[name], here, ServeOptions(dtype=chosen))
+        assert value(planned, "--dtype") == chosen
+        assert len(planned.notes) == 1
+
+
+def test_float32_takes_twice_the_memory_of_a_processors_machine() -> None:
+    """Of 33 GB, 15.2 GB of weights in bfloat16 leave room for the whole context, in float32 for
+    none; of 36 GB for a part."""
+    options, forced = ServeOptions(), ServeOptions(dtype="float32")
+    short = machine(memory=32 * GIB, instructions="x86")
+    planned = plan(QWEN, short, options)
+    assert (value(planned, "--dtype"), planned.context) == ("bfloat16", 32_768)
+    assert "no room for float32" in planned.notes[1]
+    with pytest.raises(ModelError, match=r"needs 32\.[0-9] GB of memory, and 32 GB are free"):
+        plan(QWEN, short, forced)
+    for chosen in (options, forced):
+        planned = plan(QWEN, machine(memory=34 * GIB, instructions="x86"), chosen)
+        assert value(planned, "--dtype") == "float32"
+        assert 4096 <= planned.context < 32_768
+        assert f"The context is {planned.context:,} tokens, of the model's 32,768." in planned.notes
+
+
+def test_the_cache_of_a_processor_holds_four_contexts_in_either_type() -> None:
+    """28,672 bytes a token in bfloat16, for 4 times 32,768 tokens: 3.5 GiB, and 7 in float32."""
+    model = SERVED["qwen2.5-1.5b-instruct"]
+    sizes = [
+        plan(model, machine(), ServeOptions(dtype=dtype)).environment["VLLM_CPU_KVCACHE_SPACE"]
+        for dtype in ("bfloat16", "float32")
+    ]
+    assert sizes == ["4", "7"]
+
+
+def test_float32_takes_twice_the_memory_of_a_gpu() -> None:
+    card = Gpu(0, "A GPU", 36 * GIB, 0, 8.0)
+    half, whole = (plan(QWEN, machine(card), ServeOptions(dtype=d)) for d in (None, "float32"))
+    assert value(whole, "--dtype") == "float32"
+    assert half.context == 32_768 > whole.context
+    with pytest.raises(ModelError, match=r"qwen2\.5-1\.5b-instruct fits"):
+        plan(QWEN, machine(RTX_4090), ServeOptions(dtype="float"))
+    two, four = (budget(QWEN, 80 * GIB, lora_rank=16, loras=2, width=w) for w in (2, 4))
+    assert (four.weights, four.adapters, four.kv_per_token) == (
+        2 * two.weights, 2 * two.adapters, 2 * two.kv_per_token,
+    )  # fmt: skip
+    assert four.reserve > two.reserve
+
+
+def test_quantised_models_are_computed_in_16_bits() -> None:
+    awq = SERVED["qwen2.5-7b-instruct-awq"]
+    for here in (machine(RTX_4090), machine()):
+        for dtype in ("float32", "float"):
+            with pytest.raises(UsageError, match=r"is quantised \(awq\), and computed in 16 bits"):
+                plan(awq, here, ServeOptions(dtype=dtype))
+    with pytest.raises(ModelError, match="processors with AVX-512 only"):
+        plan(awq, machine(instructions="x86"), ServeOptions())
+    other = replace(QWEN, quantization="compressed-tensors")
+    planned = plan(other, machine(instructions="x86"), ServeOptions())
+    assert value(planned, "--dtype") == "bfloat16"
 
 
 def test_adapters(tmp_path: Path) -> None:

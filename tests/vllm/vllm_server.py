@@ -15,7 +15,7 @@ import httpx
 from rag.models.chat import chat_model
 from rag.serving.hardware import find_hardware
 from rag.serving.launch import serve
-from rag.serving.models import find_served
+from rag.serving.models import ServedModel, find_served
 from rag.serving.plan import ServeOptions, ServePlan, plan
 from rag.serving.running import log_file, running, server_url
 
@@ -60,11 +60,11 @@ class Server:
 
 
 class OwnServer(Server):
-    """One that this process starts with ``python``, which has vLLM. Its log and record are in
-    ``home``."""
+    """One that this process starts with ``python``, which has vLLM, as ``plan`` says. Its log and
+    record are in ``home``."""
 
-    def __init__(self, python: Path, model: str, home: Path, adapter: Path) -> None:
-        self._plan = _plan(model, adapter)
+    def __init__(self, python: Path, plan: ServePlan, home: Path) -> None:
+        self._plan = plan
         super().__init__(server_url(self._plan), self._plan.model.name)
         self.ours = True
         self.log = log_file(home, self._plan.port)
@@ -101,24 +101,33 @@ class OwnServer(Server):
         return "\n".join(lines[-_LOG_LINES:])
 
 
-def _plan(model: str, adapter: Path) -> ServePlan:
+def chat_plan(model: str, adapter: Path) -> ServePlan:
     """A start for few and short requests, on a GPU where the environment lets one be seen."""
-    hardware = find_hardware()
     known = model if Path(model).is_dir() else find_served(model)
     loras = ((ADAPTER, str(adapter)),) if adapter.is_dir() else ()
-    made = plan(known, hardware, ServeOptions(port=_free_port(), context=CONTEXT, loras=loras))
-    # Libraries are imported twice in a start. What an import compiled is to be kept.
-    environment = {**made.environment, "PYTHONDONTWRITEBYTECODE": ""}
+    options = ServeOptions(port=_free_port(), context=CONTEXT, loras=loras)
+    made = _for_tests(plan(known, find_hardware(), options))
     arguments = made.arguments
     if not made.model.tool_parser:  # vLLM calls no tool without one, not even when told which
         arguments += ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
-    if made.gpu:
-        return replace(made, environment=environment, arguments=arguments)
-    # One process less, and no processor set aside or tied to a thread.
-    environment |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-    # The last of two counts. Processors without AVX-512 read a prompt five times as fast in it.
-    arguments += ("--dtype", "float32")
-    return replace(made, environment=environment, arguments=arguments)
+    if made.gpu:  # the models of other tests are to fit beside it
+        arguments += ("--gpu-memory-utilization", "0.5")
+    return replace(made, arguments=arguments)
+
+
+def pooling_plan(model: ServedModel) -> ServePlan:
+    """A start for an embedding model or a reranker."""
+    return _for_tests(plan(model, find_hardware(), ServeOptions(port=_free_port())))
+
+
+def _for_tests(made: ServePlan) -> ServePlan:
+    # Libraries are imported twice in a start. What an import compiled is to be kept.
+    environment = {**made.environment, "PYTHONDONTWRITEBYTECODE": ""}
+    if not made.gpu:
+        # One process less, and no processor set aside or tied to a thread.
+        environment["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+    return replace(made, environment=environment)
 
 
 def _free_port() -> int:
