@@ -6,22 +6,30 @@ others were indexed · 130 interrupted.
 
 import sys
 from io import TextIOWrapper
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from agents.help_pages import Command, Group
+from agents.commands import eval as evaluating
+from agents.commands import explain, models, prompts
+from agents.commands.building import build_rag, build_settings, build_terminal, open_collection
+from agents.commands.help_pages import Command, Group
+from agents.commands.options import (
+    Debug,
+    Globs,
+    Home,
+    Json,
+    Lines,
+    Model,
+    Name,
+    Quiet,
+    Url,
+    Where,
+)
 from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t
 
-if TYPE_CHECKING:
-    from agents.terminal import Terminal
-    from indexes.collection import Collection
-    from indexes.settings import IndexSettings
-
 NO_ANSWER, SOME_FAILED, INTERRUPTED = 3, 4, 130
-
 
 app = typer.Typer(
     name="waggle",
@@ -31,33 +39,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models = typer.Typer(
-    cls=Group, help=t("The models that can answer and embed here."), no_args_is_help=True
-)
-app.add_typer(models, name="models")
 
-
-def _shared(*names: str, help: str) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=t("Shared options"))
-
-
-Home = Annotated[Path | None, _shared("--home", help=t("Folder for collections and models."))]
-Name = Annotated[str | None, _shared("-c", "--collection", help=t("Name of the collection."))]
-Json = Annotated[bool, _shared("--json", help=t("Write one JSON object to stdout."))]
-Lines = Annotated[bool, typer.Option("--jsonl", help=t("With «-»: write one JSON object a line."))]
-Events = Annotated[
-    bool, typer.Option("--jsonl", help=t("With --watch: write one JSON object a change."))
-]
-Quiet = Annotated[bool, _shared("-q", "--quiet", help=t("No notices, no progress."))]
-Debug = Annotated[bool, _shared("--debug", help=t("Show the traceback of a failure."))]
-Where = Annotated[
-    str | None, typer.Option("--where", help=t('Filter, such as: lang = "zh" and year >= 2024'))
-]
-Url = Annotated[
-    str | None, typer.Option("--chat-url", help=t("An OpenAI-compatible server, such as vLLM."))
-]
-Model = Annotated[str | None, typer.Option("--chat-model", help=t("The chat model's name."))]
-Globs = list[str] | None
+# The groups, each in its module of agents/commands/; the everyday commands stand below.
+app.add_typer(evaluating.app)
+app.add_typer(explain.app, name="explain")
+app.add_typer(models.app, name="models")
+app.add_typer(prompts.app, name="prompts")
 
 
 def _version(wanted: bool) -> None:
@@ -104,14 +91,17 @@ def index_command(
         bool,
         typer.Option("--reembed", help=t("Cut and embed again all that the collection holds.")),
     ] = False,
-    home: Home = None, name: Name = None, json: Json = False, jsonl: Events = False,
+    home: Home = None, name: Name = None, json: Json = False,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help=t("With --watch: write one JSON object a change."))
+    ] = False,
     quiet: Quiet = False, debug: Debug = False,
 ) -> None:  # fmt: skip
     from agents.indexing import check_index_options, run_index
 
     check_index_options(paths, watch=watch, reembed=reembed, json=json)
-    terminal = _terminal(json or jsonl, quiet)
-    with _collection(home, name, terminal, create=not reembed) as collection:
+    terminal = build_terminal(json or jsonl, quiet)
+    with open_collection(home, name, terminal, create=not reembed) as collection:
         failed = run_index(
             collection, terminal, paths or [], include or (), exclude or (),
             prune=prune, watch=watch, reembed=reembed,
@@ -124,8 +114,8 @@ def list_command(
     home: Home = None, name: Name = None, json: Json = False, quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
-    terminal = _terminal(json, quiet)
-    with _collection(home, name, terminal) as collection:
+    terminal = build_terminal(json, quiet)
+    with open_collection(home, name, terminal) as collection:
         terminal.documents(collection.name, collection.documents())
 
 
@@ -139,8 +129,8 @@ def show_command(
     home: Home = None, name: Name = None, json: Json = False, quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
-    terminal = _terminal(json, quiet)
-    with _collection(home, name, terminal) as collection:
+    terminal = build_terminal(json, quiet)
+    with open_collection(home, name, terminal) as collection:
         terminal.text(collection.document(source), span)
 
 
@@ -154,8 +144,8 @@ def remove_command(
     home: Home = None, name: Name = None, json: Json = False, quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
-    terminal = _terminal(json, quiet)
-    with _collection(home, name, terminal) as collection:
+    terminal = build_terminal(json, quiet)
+    with open_collection(home, name, terminal) as collection:
         terminal.remove_report(collection.remove(sources))
 
 
@@ -166,8 +156,8 @@ def status_command(
 ) -> None:  # fmt: skip
     from indexes.home import collections
 
-    terminal = _terminal(json, quiet)
-    with _collection(home, name, terminal) as collection:
+    terminal = build_terminal(json, quiet)
+    with open_collection(home, name, terminal) as collection:
         terminal.status(collection.status(), collections(collection.home))
 
 
@@ -184,7 +174,7 @@ def verify_command(
 ) -> None:  # fmt: skip
     from indexes.upkeep import check
 
-    terminal = _terminal(json, quiet)
+    terminal = build_terminal(json, quiet)
     with terminal.steps() as watch:
         report = check(name, home=home, mend=mend, watch=watch, notice=terminal.notice)
     terminal.verify_report(report)
@@ -205,8 +195,8 @@ def search_command(
     home: Home = None, name: Name = None, json: Json = False, jsonl: Lines = False,
     quiet: Quiet = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    terminal = _terminal(json or jsonl, quiet)
-    with _collection(home, name, terminal) as collection:
+    terminal = build_terminal(json or jsonl, quiet)
+    with open_collection(home, name, terminal) as collection:
         for line in terminal.questions(query, many=jsonl):
             terminal.results(collection.search(line, k, where=where, mode=mode))
 
@@ -219,126 +209,17 @@ def ask_command(
     home: Home = None, name: Name = None, json: Json = False, jsonl: Lines = False,
     quiet: Quiet = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    from rag.models.resolve import resolve_chat
     from rag.settings import load_chat_settings
 
-    terminal = _terminal(json or jsonl, quiet)
-    settings = load_chat_settings(url=chat_url, model=chat_model)
-    with _collection(home, name, terminal) as collection:
-        from rag.answering import RAG
-
-        def chat() -> Any:
-            with terminal.waiting(t("Starting the chat model…")) as tick:
-                return resolve_chat(collection.home, settings, tick, terminal.notice)
-
-        rag = RAG(collection, chat)
+    terminal = build_terminal(json or jsonl, quiet)
+    chat = load_chat_settings(url=chat_url, model=chat_model)
+    with open_collection(home, name, terminal) as collection:
+        rag = build_rag(collection, terminal, chat)
         code = 0
         for line in terminal.questions(question, many=jsonl):
             status = terminal.answer(rag.stream(line, k=k, where=where)).status
             code = max(code, {"answered": 0, "unanswerable": NO_ANSWER, "no_model": 1}[status])
     raise typer.Exit(code)
-
-
-# -- models ----------------------------------------------------------------------------------
-
-
-@models.command("list", cls=Command, help=t("List the models that can be pulled or served."))
-def models_list(
-    home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False
-) -> None:
-    from agents.models import list_catalogue
-    from agents.serving import served_catalogue
-
-    _terminal(json, quiet).models((*list_catalogue(_settings(home).home), *served_catalogue()))
-
-
-@models.command(
-    "pull", cls=Command, help=t("Fetch a model; continues where it stopped, and checks it.")
-)
-def models_pull(
-    model: Annotated[
-        str | None, typer.Argument(metavar="NAME", help=t("The model; by default the chat model."))
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--file", help=t("Take the weights from this file instead."))
-    ] = None,
-    home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False,
-) -> None:  # fmt: skip
-    from agents.models import fetch
-
-    terminal = _terminal(json, quiet)
-    with terminal.transferring(t("Fetching")) as bar:
-        pulled = fetch(_settings(home).home, model, file, bar)
-    terminal.pulled(pulled)
-
-
-@models.command("status", cls=Command, help=t("Say what would answer a question now."))
-def models_status(
-    chat_url: Url = None, chat_model: Model = None,
-    home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False,
-) -> None:  # fmt: skip
-    from agents.models import chat_status
-    from rag.settings import load_chat_settings
-
-    status = chat_status(_settings(home).home, load_chat_settings(url=chat_url, model=chat_model))
-    _terminal(json, quiet).model_status(status)
-    raise typer.Exit(not status.ok)
-
-
-@models.command("serve", cls=Command, help=t("Serve a model with vLLM, or show how (--print)."))
-def models_serve(
-    model: Annotated[
-        str | None,
-        typer.Argument(metavar="NAME", help=t("The model, or a folder with one; by default a 7B.")),
-    ] = None,
-    port: Annotated[int, typer.Option("--port", help=t("The port it answers at."))] = 8000,
-    host: Annotated[
-        str, typer.Option("--host", help=t("An address of this machine's loopback."))
-    ] = "127.0.0.1",
-    context: Annotated[
-        int | None, typer.Option("--context", min=1, help=t("Tokens of prompt and answer."))
-    ] = None,
-    gpus: Annotated[
-        int | None,
-        typer.Option("--gpus", min=0, max=1024, help=t("How many GPUs to use; 0 for none.")),
-    ] = None,
-    replicas: Annotated[
-        int | None, typer.Option("--replicas", min=1, max=1024, help=t("Copies of the model."))
-    ] = None,
-    lora: Annotated[
-        Globs, typer.Option("--lora", metavar="NAME=PATH", help=t("A LoRA adapter (repeatable)."))
-    ] = None,
-    dtype: Annotated[
-        str | None, typer.Option("--dtype", help=t("Type of number: auto, bfloat16, float16."))
-    ] = None,
-    gpu_memory: Annotated[
-        float | None,
-        typer.Option("--gpu-memory", metavar="GB", help=t("Plan for GPUs of that size.")),
-    ] = None,
-    nodes: Annotated[
-        str | None, typer.Option("--nodes", metavar="A,B", help=t("Spread it over these machines."))
-    ] = None,
-    join: Annotated[
-        Literal["mp", "ray", "nginx"], typer.Option("--join", help=t("What joins the machines."))
-    ] = "mp",
-    printed: Annotated[
-        bool, typer.Option("--print", help=t("Show the command; start nothing."))
-    ] = False,
-    systemd: Annotated[bool, typer.Option("--systemd", help=t("Show a unit for systemd."))] = False,
-    compose: Annotated[
-        bool, typer.Option("--compose", help=t("Show a file for Docker Compose."))
-    ] = False,
-    home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False,
-) -> None:  # fmt: skip
-    from agents.serving import ServeRequest, chosen_form, run_serve
-    from rag.serving.plan import ServeOptions
-
-    request = ServeRequest(
-        model, chosen_form(printed=printed, systemd=systemd, compose=compose),
-        ServeOptions(port, host, context, gpus, replicas, dtype=dtype),
-        loras=tuple(lora or ()), gpu_memory=gpu_memory, nodes=nodes, join=join,
-    )  # fmt: skip
-    raise typer.Exit(run_serve(_terminal(json, quiet), _settings(home).home, request))
 
 
 @app.command("doctor", cls=Command, help=t("Examine this installation and say what mends it."))
@@ -348,33 +229,10 @@ def doctor_command(
     from agents.doctor import examine
     from rag.settings import load_chat_settings
 
-    checks = tuple(examine(_settings(home), load_chat_settings()))
+    checks = tuple(examine(build_settings(home), load_chat_settings()))
     ok = all(check.state != "error" for check in checks)
-    _terminal(json, quiet).checks(checks, ok=ok)
-    raise typer.Exit(not ok)
-
-
-# -- from arguments to objects -----------------------------------------------------------------
-
-
-def _terminal(as_json: bool, quiet: bool) -> "Terminal":
-    from agents.terminal import Terminal
-
-    return Terminal(as_json=as_json, quiet=quiet)
-
-
-def _settings(home: Path | None) -> "IndexSettings":
-    from indexes.settings import IndexSettings, load_settings
-
-    return load_settings(IndexSettings, "index", home=home)
-
-
-def _collection(
-    home: Path | None, name: str | None, terminal: "Terminal", *, create: bool = False
-) -> "Collection":
-    from indexes.collection import Collection
-
-    return Collection.open(name, home=home, create=create, notice=terminal.notice)
+    build_terminal(json, quiet).checks(checks, ok=ok)
+    raise typer.Exit(int(not ok))
 
 
 # -- from failures to exit codes ---------------------------------------------------------------
@@ -399,9 +257,9 @@ def run(arguments: list[str]) -> int:
             raise
         message, code = _explain(error)
         if message:
-            _terminal(as_json, quiet=False).error(message, type(error).__name__)
+            build_terminal(as_json, quiet=False).error(message, type(error).__name__)
     if code == INTERRUPTED:
-        _terminal(as_json, quiet=False).error(t("Interrupted."), "Interrupted")
+        build_terminal(as_json, quiet=False).error(t("Interrupted."), "Interrupted")
     return code
 
 

@@ -3,21 +3,20 @@
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agents.screen import Screen, clean, one_line
+from agents.screen import Screen, clean
+from agents.wording import bytes_text, parse_span, place, preview, short, span
 from indexes.errors import UsageError
 from indexes.findings import VerifyReport
 from indexes.i18n import t
 from indexes.types import Document, IndexReport, RemoveReport, SearchResponse, SearchResult, Status
-from rag.types import Answer, Citation, Event, Finished, Retrieved, Token
+from rag.types import Answer, Event, Finished, Retrieved, Token
 
 if TYPE_CHECKING:
     from agents.shapes import CheckShape, ModelShape, ModelStatusShape, PulledShape
 
 _SUPPORT_STYLE = {"verbatim": "green", "entailed": "cyan", "unsupported": "yellow"}
-_PREVIEW = 300
 
 _MARK = re.compile(r"\[(\d+)\]")
 
@@ -34,7 +33,7 @@ class Terminal(Screen):
             return
         for result in response.results:
             self.line(f"{result.rank}. {place(result)}  {result.score:.3f}", "bold")
-            self.line(_preview(result.text))
+            self.line(preview(result.text))
             self.line()
 
     def index_report(self, report: IndexReport) -> None:
@@ -197,6 +196,13 @@ class Terminal(Screen):
         else:
             self.write(text)
 
+    def painted(self, pieces: Iterable[tuple[str, str]]) -> None:
+        """One text on stdout, made of pieces, each with its style."""
+        from rich.text import Text
+
+        shown = Text.assemble(*((clean(text), style) for text, style in pieces))
+        self._stdout().print(shown, highlight=False)
+
     def pulled(self, shape: "PulledShape") -> None:
         """A model that has been fetched."""
         if self.as_json:
@@ -265,7 +271,7 @@ class Terminal(Screen):
             self.line()
         if answer.status == "no_model":
             for number, context in enumerate(answer.contexts, 1):
-                self.line(f"[{number}] {_preview(context.text)}\n")
+                self.line(f"[{number}] {preview(context.text)}\n")
         elif answer.status == "unanswerable":
             if not streamed.strip():
                 self.line(answer.text, "yellow")
@@ -297,59 +303,4 @@ class Terminal(Screen):
         for citation in answer.citations:
             self.line(f"[{citation.number}] {span(citation)}  {t(citation.support)}",
                       _SUPPORT_STYLE[citation.support])  # fmt: skip
-            self.line(f"    “{_preview(citation.quote)}”")
-
-
-def place(result: SearchResult) -> str:
-    """Where a passage stands: file, page, headings."""
-    parts = [short(result.source)]
-    if result.page is not None:
-        parts.append(t("p. {page}", page=result.page))
-    return one_line(" › ".join([" ".join(parts), *result.heading]))
-
-
-def span(citation: Citation) -> str:
-    """The citation's source and span, as ``show SOURCE --span`` takes them."""
-    page = f" {t('p. {page}', page=citation.page)}" if citation.page is not None else ""
-    return f"{short(citation.source)}:{citation.start}:{citation.end}{page}"
-
-
-def parse_span(text: str, length: int) -> tuple[int, int]:
-    """``A:B`` within a document of ``length`` characters. Raises `UsageError` for anything else."""
-    start, colon, end = text.partition(":")
-    # The length is checked first: Python refuses to read numbers of thousands of digits.
-    short_enough = max(len(start), len(end)) <= len(str(length))
-    if colon and start.isdecimal() and end.isdecimal() and short_enough:
-        a, b = int(start), int(end)
-        if a <= b <= length:
-            return a, b
-    raise UsageError(
-        t(
-            "«{span}» is no span of this document: write A:B with 0 ≤ A ≤ B ≤ {length}.",
-            span=text,
-            length=length,
-        )
-    )
-
-
-def short(source: str) -> str:
-    """A path as one would type it from the working folder, where that is shorter."""
-    try:
-        return str(Path(source).relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return source
-
-
-def _preview(text: str) -> str:
-    line = one_line(text)
-    return line if len(line) <= _PREVIEW else line[: _PREVIEW - 1] + "…"
-
-
-def bytes_text(count: int) -> str:
-    """A number of bytes for people, in decimal units."""
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    raise AssertionError
+            self.line(f"    “{preview(citation.quote)}”")

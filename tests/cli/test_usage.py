@@ -1,13 +1,29 @@
 """Wrong usage gets one sentence and exit code 2; help and messages speak the user's language."""
 
-from collections.abc import Callable
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import typer
+from typer.main import get_command
 
 import cli
+from agents import commands
+from agents.commands import help_pages, models
 
 Command = Callable[..., Any]
+
+
+def pages(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and group below ``command``, with the words that call it."""
+    yield path, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from pages(inner, (*path, name))
+
+
+PAGES = dict(pages(get_command(cli.app)))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +72,7 @@ def test_a_traceback_is_for_debug_alone(waggle: Command, monkeypatch: pytest.Mon
     def broken(*_: object) -> object:
         raise ZeroDivisionError("all our fault")
 
-    monkeypatch.setattr(cli, "_settings", broken)
+    monkeypatch.setattr(models, "build_settings", broken)
     done = waggle("models", "list")
     assert done.code == 1
     assert done.err == (
@@ -80,11 +96,35 @@ def test_version(waggle: Command) -> None:
     assert done.out.startswith("waggle ")
 
 
+# -- every command ---------------------------------------------------------------------------
+
+
+def test_the_groups_are_all_assembled() -> None:
+    found = [
+        importlib.import_module(f"agents.commands.{module.name}")
+        for module in pkgutil.iter_modules(commands.__path__)
+    ]
+    apps = [module.app for module in found if hasattr(module, "app")]
+    assert all(isinstance(app, typer.Typer) for app in apps)
+    assembled = [info.typer_instance for info in cli.app.registered_groups]
+    assert sorted(map(id, apps)) == sorted(map(id, assembled))
+    assert {(), ("ask",), ("models", "serve")} <= PAGES.keys()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=" ".join)
+def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
+    command = PAGES[path]
+    kind = help_pages.Group if hasattr(command, "commands") else help_pages.Command
+    assert isinstance(command, kind)
+    assert command.help
+    assert all(getattr(parameter, "help", None) for parameter in command.params)
+
+
 # -- Chinese ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [[], ["search"], ["index"], ["ask"], ["models", "pull"]])
-def test_help_in_chinese(process: Command, command: list[str]) -> None:
+@pytest.mark.parametrize("command", PAGES, ids=" ".join)
+def test_help_in_chinese(process: Command, command: tuple[str, ...]) -> None:
     done = process(*command, "--help", WAGGLE_LANG="zh", NO_COLOR="1")
     assert done.code == 0
     assert done.out.lstrip().startswith("用法：waggle ")

@@ -1,0 +1,135 @@
+"""``waggle eval``: how well questions are answered here."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from agents.commands.building import build_settings, build_terminal
+from agents.commands.help_pages import Command, Group
+from agents.commands.options import Debug, Globs, Home, Json, Model, Name, Quiet, Url
+from indexes.i18n import t
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langchain_core.language_models import BaseChatModel
+
+    from agents.terminal import Terminal
+    from rag.settings import ChatSettings
+
+DIVERGED = 3
+
+app = typer.Typer(cls=Group)
+
+Dataset = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="DATASET", help=t("An evaluation set, or a JSONL file with your questions.")
+    ),
+]
+Limit = Annotated[
+    int, typer.Option("--limit", min=0, help=t("Answerable questions of each kind; 0 for all."))
+]
+Half = Annotated[
+    Literal["tune", "report", "all"] | None,
+    typer.Option("--half", help=t("Which half of the set; thresholds are fitted on «tune».")),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help=t("Chooses other questions."))]
+Passages = Annotated[int, typer.Option("-k", min=1, help=t("Number of passages to read."))]
+Baseline = Annotated[
+    bool, typer.Option("--baseline", help=t("Measure one plain prompt, and no documents, too."))
+]
+RetrievalOnly = Annotated[
+    bool, typer.Option("--retrieval-only", help=t("Measure the search alone; needs no model."))
+]
+Concurrency = Annotated[
+    int | None, typer.Option("--concurrency", min=1, max=256, help=t("Questions at a time."))
+]
+Resume = Annotated[str | None, typer.Option("--resume", metavar="RUN", help=t("Go on with a run."))]
+Replay = Annotated[
+    str | None,
+    typer.Option("--replay", metavar="RUN", help=t("Ask again; say where it diverges.")),
+]
+Compare = Annotated[
+    Globs,
+    typer.Option("--compare", metavar="RUN", help=t("Compare with a run (repeatable).")),
+]
+Show = Annotated[
+    str | None, typer.Option("--show", metavar="RUN", help=t("Show a run's figures again."))
+]
+Listed = Annotated[bool, typer.Option("--list", help=t("List the runs that are kept."))]
+Calibrate = Annotated[
+    bool, typer.Option("--calibrate", help=t("Fit from which confidence on to answer."))
+]
+Rate = Annotated[
+    float,
+    typer.Option("--rate", min=0, max=1, help=t("Wrong answers to allow among given ones.")),
+]
+
+
+@app.command("eval", cls=Command, help=t("Measure how well questions are answered here."))
+def eval_command(
+    dataset: Dataset = None, limit: Limit = 10, half: Half = None, seed: Seed = 0, k: Passages = 5,
+    baseline: Baseline = False, retrieval_only: RetrievalOnly = False,
+    concurrency: Concurrency = None, resume: Resume = None, replay: Replay = None,
+    compare: Compare = None, show: Show = None, listed: Listed = False,
+    calibrate: Calibrate = False, rate: Rate = 0.1,
+    chat_url: Url = None, chat_model: Model = None,
+    home: Home = None, name: Name = None, json: Json = False, quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
+    from agents import evaluating as doors
+    from rag.evaluation.evaluator import Plan
+    from rag.evaluation.runs import Runs
+    from rag.settings import load_chat_settings
+
+    terminal, folder = build_terminal(json, quiet), build_settings(home).home
+    chat = load_chat_settings(url=chat_url, model=chat_model)
+    at_once = concurrency or (4 if chat.url else 1)
+    compared = compare or []
+    if dataset is None and not (resume or replay or listed or show) and len(compared) > 1:
+        *compared, show = compared
+    _check_one_task(dataset, resume, replay, show, listed=listed)
+    outputs = doors.Outputs(compared, rate if calibrate else None)
+    if listed:
+        doors.run_list(terminal, folder)
+    elif show:
+        doors.run_show(terminal, folder, show, outputs)
+    elif replay:
+        start = _starter(terminal, folder, chat)
+        same = doors.run_replay(terminal, folder, replay, start, at_once)
+        raise typer.Exit(0 if same else DIVERGED)
+    else:
+        plan = (
+            Plan.of(Runs(folder).read(resume).header, at_once)
+            if resume
+            else Plan(dataset or "", name, limit or None, half or ("tune" if calibrate else None),
+                      seed, baseline, retrieval_only, at_once, {"k": k})
+        )  # fmt: skip
+        doors.run_eval(terminal, folder, plan, _starter(terminal, folder, chat), outputs, resume)
+
+
+def _check_one_task(*tasks: str | None, listed: bool) -> None:
+    from indexes.errors import UsageError
+
+    if sum(map(bool, tasks)) + listed != 1:
+        raise UsageError(
+            t(
+                "Name one thing to do: a DATASET to ask, or one of --resume, --replay, --show and "
+                "--list, or two runs to --compare."
+            )
+        )
+
+
+def _starter(
+    terminal: "Terminal", home: Path, chat: "ChatSettings"
+) -> "Callable[[], BaseChatModel | None]":
+    """Makes the chat model when it is needed, and says that this takes a while."""
+    from rag.models.resolve import resolve_chat
+
+    def start() -> "BaseChatModel | None":
+        with terminal.waiting(t("Starting the chat model…")) as tick:
+            return resolve_chat(home, chat, tick, terminal.notice)
+
+    return start
