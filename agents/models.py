@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from agents.advisories import warning
 from agents.shapes import ModelShape, ModelStatusShape, PulledShape
-from indexes.addresses import is_loopback
+from indexes.addresses import is_loopback, port_of
 from indexes.errors import ModelError
 from indexes.i18n import t
 from rag.models.catalogue import CATALOGUE, DEFAULT_CHAT_MODEL, find
@@ -95,7 +94,7 @@ def _endpoint(home: Path, chat: ChatSettings, url: str) -> ModelStatusShape:
         url=url,
         models=status.models,
         context=status.context,
-        problem=problem or warning(status.version or ""),
+        problem=" ".join(filter(None, (warning(status.version or ""), problem))),
         version=status.version,
         running=metrics.running,
         waiting=metrics.waiting,
@@ -116,14 +115,26 @@ def _starting(home: Path, url: str) -> str:
     """The sentence for a server that `waggle models serve` is starting at ``url``, or ""."""
     from rag.serving.running import running
 
-    port = urlsplit(url).port
     for known in running(home):
-        if is_loopback(url) and urlsplit(known.url).port == port and not known.ready:
+        if is_loopback(url) and port_of(known.url) == port_of(url) and not known.ready:
             return t(
                 "Waggle is starting {model} at {url} (process {pid}); it will answer when it is "
                 "loaded. Its log is {log}.",
                 model=known.model, url=known.url, pid=known.pid, log=known.log,
             )  # fmt: skip
+    return ""
+
+
+def _served(home: Path) -> str:
+    """The sentence for a server of Waggle's own that nobody has been told to ask, or ""."""
+    from rag.serving.running import running
+
+    for known in running(home):
+        return t(
+            "{model} is served at {url}, but nothing asks it: set WAGGLE_CHAT_URL={url}, or url in "
+            "the table [chat] of waggle.toml.",
+            model=known.model, url=known.url,
+        )  # fmt: skip
     return ""
 
 
@@ -135,8 +146,11 @@ def _engine(home: Path, chat: ChatSettings) -> ModelStatusShape:
     except ModelError as error:
         return _status("none", str(error), ok=False)
     if local_path(spec, models_dir(home)) is None:
-        detail = t("There is no chat model here. Get one with: waggle models pull")
-        return _status("none", detail, ok=False)
+        return _status(
+            "none",
+            _served(home) or t("There is no chat model here. Get one with: waggle models pull"),
+            ok=False,
+        )
     running = engine_status(engine_dir(home))
     if running is None:
         detail = t("{model} is here; the embedded engine starts with the next question.",

@@ -11,3 +11,11 @@ def is_loopback(url: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def port_of(url: str) -> int | None:
+    """The port that ``url`` names; ``None`` where it names none, or is no address."""
+    try:
+        return urlsplit(url).port
+    except ValueError:
+        return None

@@ -62,8 +62,8 @@ def chat_model(
     """
     import openai
 
-    from rag.models.endpoint_chat import CONNECT_SECONDS, EndpointChat
-    from rag.models.wire import async_client, client
+    from rag.models.endpoint_chat import EndpointChat
+    from rag.models.wire import CONNECT_SECONDS, async_client, client
 
     timeout = openai.Timeout(idle_seconds, connect=CONNECT_SECONDS)
     return EndpointChat(

@@ -15,10 +15,10 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_openai import ChatOpenAI
 from pydantic import Field
 
+from rag.models.nested import Nested
 from rag.models.patience import Patience, Waiting
-from rag.models.thinking import ThinkSplitter
-
-CONNECT_SECONDS = 5.0
+from rag.models.thinking import ThinkSplitter, split_thoughts
+from rag.models.wire import CONNECT_SECONDS
 
 _NOT_PROTOCOL = (ValueError, LookupError, TypeError, AttributeError)
 """How LangChain meets an answer that is JSON and yet not the protocol's."""
@@ -155,7 +155,8 @@ class EndpointChat(ChatOpenAI):
             reply = StreamedReply()
             try:
                 stream = super()._astream(messages, stop, run_manager, **kwargs)
-                async with aclosing(cast("AsyncGenerator[ChatGenerationChunk]", stream)) as chunks:
+                inner = Nested(cast("AsyncGenerator[ChatGenerationChunk]", stream))
+                async with aclosing(inner) as chunks:
                     async for chunk in chunks:
                         for ready in reply.take(chunk):
                             yield ready
@@ -232,11 +233,8 @@ def _rewritten(chunk: ChatGenerationChunk, thought: str, answer: str) -> ChatGen
 
 def _split(message: BaseMessage) -> BaseMessage:
     if isinstance(message.content, str):
-        splitter = ThinkSplitter()
-        thought, answer = splitter.feed(message.content)
-        more_thought, more_answer = splitter.finish()
-        message.content = answer + more_answer
-        _add_thought(message, thought + more_thought)
+        thought, message.content = split_thoughts(message.content)
+        _add_thought(message, thought)
     return message
 
 

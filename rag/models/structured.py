@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from indexes.errors import ContextOverflowError, EndpointError, StructuredOutputError
 from indexes.i18n import t
-from rag.models.chat import endpoint_errors, model_name
+from rag.models.chat import model_name
 from rag.models.structured_json import (
     ModelT,
     Unfit,
@@ -25,9 +25,10 @@ from rag.models.structured_json import (
     json_schema,
     parse_object,
     structure,
-    without_thoughts,
 )
+from rag.models.thinking import without_thoughts
 from rag.prompts import prompt_language
+from rag.steps import Steps, ask, run
 from rag.types import Usage
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Structured(Generic[ModelT]):
     attempts: int
 
 
-def ask_object(
+def object_of(
     chat: "BaseChatModel",
     messages: Sequence[BaseMessage],
     schema: type[ModelT],
@@ -89,7 +90,7 @@ def ask_object(
     max_retries: int = 2,
     max_tokens: int | None = None,
     explain: bool = True,
-) -> Structured[ModelT]:
+) -> Steps[Structured[ModelT]]:
     """Ask ``chat`` for a ``schema``, which must describe a JSON object.
 
     A reply that does not fit is sent back with what is wrong, ``max_retries`` times at most.
@@ -103,8 +104,7 @@ def ask_object(
     talk = _Conversation(chat, messages, schema, max_retries, max_tokens, explain)
     while talk.result is None:
         try:
-            with endpoint_errors(chat):
-                reply = chat.invoke(talk.messages(), **talk.options())
+            reply = yield from ask(chat, talk.messages(), **talk.options())
         except EndpointError as error:
             talk.refused(error)
         else:
@@ -112,26 +112,11 @@ def ask_object(
     return talk.result
 
 
-async def aask_object(
-    chat: "BaseChatModel",
-    messages: Sequence[BaseMessage],
-    schema: type[ModelT],
-    *,
-    max_retries: int = 2,
-    max_tokens: int | None = None,
-    explain: bool = True,
+def ask_object(
+    chat: "BaseChatModel", messages: Sequence[BaseMessage], schema: type[ModelT], **options: Any
 ) -> Structured[ModelT]:
-    """`ask_object` for an event loop."""
-    talk = _Conversation(chat, messages, schema, max_retries, max_tokens, explain)
-    while talk.result is None:
-        try:
-            with endpoint_errors(chat):
-                reply = await chat.ainvoke(talk.messages(), **talk.options())
-        except EndpointError as error:
-            talk.refused(error)
-        else:
-            talk.replied(reply)
-    return talk.result
+    """`object_of`, performed at once."""
+    return run(object_of(chat, messages, schema, **options))
 
 
 class _Conversation(Generic[ModelT]):

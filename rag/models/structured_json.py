@@ -14,8 +14,6 @@ _STRUCTURE = {
     "maxItems", "minItems", "prefixItems", "properties", "required", "type",
 }  # fmt: skip
 _MAX_PROBLEMS = 8
-_THOUGHT_END = re.compile(r"</think(?:ing)?>")
-_THOUGHT_BEGIN = re.compile(r"\s*<think(?:ing)?>")
 _OBJECT_START = re.compile(r"\{(?=\s*[\"'“}])")
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
 
@@ -64,16 +62,6 @@ def _simplified(node: Any, keep: set[str] | None) -> Any:
 
 class Unfit(Exception):
     """What is wrong with a reply, a line each, for the model to read."""
-
-
-def without_thoughts(text: str) -> str:
-    """What follows ``<think>…</think>``; nothing if the model did not come to an end of it."""
-    if text.lstrip().startswith(("{", "```")):  # a tag that stands in the object's own text
-        return text
-    end = _THOUGHT_END.search(text)
-    if end:
-        return text[end.end() :]
-    return "" if _THOUGHT_BEGIN.match(text) else text
 
 
 def parse_object(text: str, schema: type[ModelT]) -> ModelT:

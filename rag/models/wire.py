@@ -6,10 +6,14 @@ bring an event in that time, and any other answer must be complete in it.
 """
 
 import re
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 import httpx
+
+CONNECT_SECONDS = 5.0
 
 _MAX_EVENT = 8 << 20
 _MAX_WHOLE = 64 << 20
@@ -102,8 +106,11 @@ class _Stream(httpx.SyncByteStream):
 
 
 class _AsyncStream(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream, watch: _Watch) -> None:
+    def __init__(
+        self, stream: httpx.AsyncByteStream, watch: _Watch, connection: socket.socket | None
+    ) -> None:
         self._stream, self._watch = stream, watch
+        self._connection = connection
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for data in self._stream:
@@ -113,7 +120,15 @@ class _AsyncStream(httpx.AsyncByteStream):
         self._watch.end()
 
     async def aclose(self) -> None:
+        self._connection = None
         await self._stream.aclose()
+
+    def __del__(self) -> None:
+        """Dropped without having been closed, because the event loop is no more: the server must
+        learn all the same that nobody listens."""
+        if self._connection is not None:
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
 
 
 def _watch(response: httpx.Response) -> None:
@@ -123,4 +138,6 @@ def _watch(response: httpx.Response) -> None:
 
 async def _awatch(response: httpx.Response) -> None:
     if isinstance(response.stream, httpx.AsyncByteStream):
-        response.stream = _AsyncStream(response.stream, _Watch(response))
+        network = response.extensions.get("network_stream")
+        connection = network.get_extra_info("socket") if network is not None else None
+        response.stream = _AsyncStream(response.stream, _Watch(response), connection)

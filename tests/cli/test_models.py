@@ -85,9 +85,9 @@ def test_models_status_of_vllm_and_what_the_doctor_makes_of_it(
         server.models({"id": "small", "max_model_len": 1024})
         said = waggle("models", "status", "--home", home)
         assert said.code == 0
-        assert said.out.splitlines()[-1].startswith(
-            f"! The model at {server.url} takes 1024 tokens"
-        )
+        last = said.out.splitlines()[-1]
+        assert last.startswith("! vLLM 0.8.4 is known to be unsafe (")
+        assert f"The model at {server.url} takes 1024 tokens" in last
         server.models({"id": "small", "max_model_len": 8192})
         examined = waggle("doctor", "--home", home)
         assert "! chat model: vLLM 0.8.4 is known to be unsafe (" in examined.out
@@ -114,6 +114,13 @@ def test_models_status_while_waggle_starts_the_server(
         assert status.code == 1
         assert f"Waggle is starting {plan.model.name} at {url}" in status.out
     assert "No model server answers" in waggle("models", "status", "--chat-url", url).out
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/v1", "http://[/v1"])
+def test_models_status_of_what_is_no_address(waggle: Command, home: Path, url: str) -> None:
+    status = waggle("models", "status", "--home", home, "--chat-url", url)
+    assert status.code == 1
+    assert f"No model server answers at {url}" in status.out
 
 
 def test_the_doctor_knows_unsafe_environments_of_vllm(waggle: Command, home: Path) -> None:

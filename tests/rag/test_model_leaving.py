@@ -1,11 +1,13 @@
 """A reader who leaves frees the server's slot."""
 
 import asyncio
+import gc
 import json
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from indexes.collection import Collection
 from rag.answering import RAG
+from rag.models.nested import Nested
 from rag.types import Token
 from tests.indexes.hash_embedder import HashEmbedder
 from tests.rag.asking import chat, good_server
@@ -29,12 +32,16 @@ def server() -> Iterator[Script]:
         yield script
 
 
-class Talker:
-    """Streams a word every now and then until its reader has left, and knows when that was."""
+SENTENCE = "Bees dance to show the way to food. [1] "
+"""What the passage of `rag` says: a sentence is shown when it has been checked."""
 
-    def __init__(self, first: float = 0.0, pause: float = 0.05) -> None:
+
+class Talker:
+    """Streams ``piece`` every now and then until its reader has left, and knows when that was."""
+
+    def __init__(self, first: float = 0.0, pause: float = 0.05, piece: str = "a ") -> None:
         self.began, self.left = threading.Event(), threading.Event()
-        self._first, self._pause = first, pause
+        self._first, self._pause, self._piece = first, pause, piece
 
     def __call__(self, handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True
@@ -45,7 +52,7 @@ class Talker:
             self.left.set()
 
     def _talk(self, handler: BaseHTTPRequestHandler) -> None:
-        words = [json.dumps(delta(content="a ")).encode()] * 200
+        words = [json.dumps(delta(content=self._piece)).encode()] * 200
         for n, word in enumerate(words):
             pause = self._pause if n else self._first
             if select.select([handler.connection], [], [], pause)[0]:
@@ -145,6 +152,69 @@ def test_breaking_out_of_an_async_stream_frees_the_slot(server: Script) -> None:
     assert asyncio.run(leave())
 
 
+def test_an_event_loop_may_end_while_a_stream_is_open(
+    server: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    talker = Talker()
+    server.answers(talker)
+    stream = chat(server.url).astream("Hi")
+
+    async def begin() -> None:
+        await anext(stream)
+
+    asyncio.run(begin())
+    assert talker.left.wait(1)
+    assert caplog.records == []
+
+
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+def test_a_stream_dropped_after_its_event_loop_frees_the_slot(server: Script) -> None:
+    talker = Talker()
+    server.answers(talker)
+    model = chat(server.url)
+    streams = [model.astream("Hi")]
+
+    async def begin() -> None:
+        await anext(streams[0])
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin())
+    loop.close()
+    streams.clear()
+    gc.collect()
+    assert talker.left.wait(1)
+
+
+def test_the_end_of_an_event_loop_closes_nested_generators_in_turn(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    closed = []
+
+    async def inner(n: int) -> AsyncGenerator[int]:
+        try:
+            while True:
+                yield n
+        finally:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            closed.append(n)
+
+    async def outer(n: int) -> AsyncGenerator[int]:
+        async with aclosing(Nested(inner(n))) as numbers:
+            async for number in numbers:
+                yield number
+
+    streams = [outer(n) for n in range(8)]
+
+    async def begin() -> None:
+        for stream in streams:
+            await anext(stream)
+
+    asyncio.run(begin())
+    assert sorted(closed) == list(range(8))
+    assert caplog.records == []
+
+
 def test_a_wait_for_the_server_can_be_cancelled() -> None:
     async def cancel() -> None:
         model = chat(f"http://127.0.0.1:{closed_port()}/v1", retry_seconds=60)
@@ -169,7 +239,7 @@ def rag(server: Script, tmp_path: Path) -> Iterator[RAG]:
 
 
 def test_leaving_an_answer_frees_the_slot(server: Script, rag: RAG) -> None:
-    talker = Talker()
+    talker = Talker(piece=SENTENCE)
     server.answers(talker)
     answer = rag.stream("Why do bees dance?")
     while not isinstance(next(answer), Token):
@@ -197,3 +267,19 @@ def test_cancelling_an_answer_frees_the_slot(server: Script, rag: RAG, first: fl
         return await asyncio.to_thread(talker.left.wait, 1)
 
     assert asyncio.run(cancel())
+
+
+def test_an_event_loop_may_end_right_after_an_answer_was_left(
+    server: Script, rag: RAG, caplog: pytest.LogCaptureFixture
+) -> None:
+    talker = Talker(piece=SENTENCE)
+    server.answers(talker)
+
+    async def leave() -> None:
+        async for event in rag.astream("Why do bees dance?"):
+            if isinstance(event, Token):
+                break
+
+    asyncio.run(leave())
+    assert talker.left.wait(1)
+    assert caplog.records == []

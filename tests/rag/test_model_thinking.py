@@ -61,7 +61,10 @@ def split(pieces: list[str]) -> tuple[str, str]:
         ("<think>a</thin", "a</thin", ""),
         ("<think>a</think> \n", "a", ""),
         ("<thin", "", "<thin"),
-        ("<thinking>a", "", "<thinking>a"),
+        ("<thinking>a", "a", ""),
+        ("<thinking>a</thinking>\nb", "a", "b"),
+        ("<thinkin>a", "", "<thinkin>a"),
+        ("<think>a</thinking>b", "a", "b"),
         ("a<think>b</think>c", "", "a<think>b</think>c"),
         ("<think>a</think>b<think>c</think>", "a", "b<think>c</think>"),
         ("<think>a<think>b</think>c", "a<think>b", "c"),
@@ -74,7 +77,25 @@ def test_only_a_leading_block_is_thought(text: str, thought: str, answer: str) -
 
 
 TEXTS = st.lists(
-    st.sampled_from(["<think>", "</think>", "<thi", "</", "<", ">", "k", " ", "\n", "思", "a"]),
+    st.sampled_from(
+        [
+            "<think>",
+            "</think>",
+            "<thinking>",
+            "</thinking>",
+            "<thi",
+            "n",
+            "ing>",
+            "</",
+            "<",
+            ">",
+            "k",
+            " ",
+            "\n",
+            "思",
+            "a",
+        ]
+    ),
     max_size=9,
 ).map("".join)
 
@@ -85,7 +106,7 @@ def test_it_does_not_matter_where_a_text_is_cut(text: str, data: st.DataObject) 
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     thought, answer = split(pieces)
     assert (thought, answer) == split([text])
-    if not text.lstrip().startswith("<think>"):
+    if not text.lstrip().startswith(("<think>", "<thinking>")):
         assert (thought, answer) == ("", text)
     else:
         assert "</think>" not in thought

@@ -1,6 +1,10 @@
 """A reranker behind a server reorders what the search found."""
 
-from collections.abc import Iterator
+import math
+import select
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -14,6 +18,7 @@ from rag.answering import RAG
 from rag.reranking import Reranker, reranker_of
 from rag.settings import RerankSettings
 from rag.types import Answer
+from tests.rag.scripted_server import Script, reply, scripted_server
 from tests.served_models import ModelServer, running
 
 QUESTION = "who taught the bees to dance"
@@ -58,7 +63,9 @@ def test_nothing_is_asked_about_nothing() -> None:
 @pytest.mark.parametrize(
     "garbage",
     [[], {}, {"results": 5}, {"results": []}, {"results": [{"index": 0}]},
-     {"results": [{"index": 0, "relevance_score": "high"}] * 5}],
+     {"results": [{"index": 0, "relevance_score": "high"}] * 5},
+     {"results": [{"index": n, "relevance_score": math.nan} for n in range(5)]},
+     {"results": [{"index": [], "relevance_score": 1}] * 5}],
 )  # fmt: skip
 def test_garbage_is_named(server: ModelServer, garbage: Any) -> None:
     server.garbage = garbage
@@ -72,6 +79,113 @@ def test_a_failing_server_is_named(server: ModelServer) -> None:
         Reranker(server.url, "words").scores(QUESTION, TEXTS)
     with pytest.raises(EndpointError, match=r"does not work.*\[rerank\]"):
         Reranker("http://127.0.0.1:9/v1", "words").scores(QUESTION, TEXTS)
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    with scripted_server() as served:
+        yield served
+
+
+def scores(handler: BaseHTTPRequestHandler) -> None:
+    entries = [{"index": n, "relevance_score": n} for n in range(len(TEXTS))]
+    reply(200, {"results": entries})(handler)
+
+
+def test_its_questions_share_a_connection(script: Script) -> None:
+    asked_from = []
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        asked_from.append(handler.client_address)
+        scores(handler)
+
+    script.routes["/v1/rerank"] = respond
+    reranker = Reranker(script.url, "words")
+    for _ in range(3):
+        assert reranker.scores(QUESTION, TEXTS) == [0, 1, 2, 3, 4]
+    assert len(set(asked_from)) == 1
+
+
+def test_a_connection_that_the_server_has_closed_is_made_anew(script: Script) -> None:
+    closed = []
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        scores(handler)
+        handler.close_connection = True
+        closed.append(handler.client_address)
+
+    script.routes["/v1/rerank"] = respond
+    reranker = Reranker(script.url, "words")
+    for _ in range(3):
+        assert reranker.scores(QUESTION, TEXTS) == [0, 1, 2, 3, 4]
+        time.sleep(0.1)
+    assert len(set(closed)) == 3
+
+
+def test_passages_are_cut_where_the_server_refuses_long_ones(script: Script) -> None:
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        if script.bodies[-1].get("truncate_prompt_tokens") == -1:
+            scores(handler)
+        else:
+            reply(400, {"error": {"message": "maximum context length is 512 tokens"}})(handler)
+
+    script.routes["/v1/rerank"] = respond
+    reranker = Reranker(script.url, "words")
+    for _ in range(2):
+        assert reranker.scores(QUESTION, TEXTS) == [0, 1, 2, 3, 4]
+    assert len(script.bodies) == 3
+
+
+def test_a_server_that_cannot_cut_is_heard_at_its_first_word(script: Script) -> None:
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        known = "truncate_prompt_tokens" not in script.bodies[-1]
+        reply(400, {"error": "too long" if known else "extra field"})(handler)
+
+    script.routes["/v1/rerank"] = respond
+    with pytest.raises(EndpointError, match=r"HTTP 400 .*too long"):
+        Reranker(script.url, "words").scores(QUESTION, TEXTS)
+
+
+def drips(handler: BaseHTTPRequestHandler) -> None:
+    """Never silent, and never done."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+    while not select.select([handler.connection], [], [], 0.1)[0]:
+        handler.wfile.write(b" ")
+
+
+def garbage(handler: BaseHTTPRequestHandler) -> None:
+    reply(200, b"[" * 200_000)(handler)
+
+
+@pytest.mark.parametrize(
+    ("respond", "sentence"),
+    [(drips, "nothing but single bytes"), (garbage, "one score for each passage")],
+)
+def test_an_answer_without_end_is_not_waited_for(
+    script: Script,
+    respond: Callable[[BaseHTTPRequestHandler], None],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rag.reranking._SECONDS", 0.5)
+    script.routes["/v1/rerank"] = respond
+    began = time.monotonic()
+    with pytest.raises(EndpointError, match=sentence):
+        Reranker(script.url, "words").scores(QUESTION, TEXTS)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("url", ["not an address", "http://", "http://a\udc80/v1", "http://[/v1"])
+def test_an_address_that_is_none_is_a_sentence(url: str) -> None:
+    with pytest.raises(EndpointError, match=r"does not work.*\[rerank\]"):
+        Reranker(url, "words").scores(QUESTION, TEXTS)
+
+
+def test_a_password_in_the_address_is_not_shown() -> None:
+    with pytest.raises(EndpointError, match=r"at http://127\.0\.0\.1:9/v1 does"):
+        Reranker("http://me:secret@127.0.0.1:9/v1", "words").scores(QUESTION, TEXTS)
 
 
 def test_the_settings_name_it() -> None:

@@ -28,8 +28,10 @@ from rag.models.catalogue import find
 from rag.models.chat import chat_model
 from rag.models.download import pull
 from rag.models.engine import ensure_engine, stop_engine
-from rag.models.structured import Structured, aask_object, ask_object
-from rag.models.structured_json import Unfit, json_schema, parse_object, structure, without_thoughts
+from rag.models.structured import Structured, ask_object, object_of
+from rag.models.structured_json import Unfit, json_schema, parse_object, structure
+from rag.models.thinking import without_thoughts
+from rag.steps import arun
 from rag.types import Usage
 
 
@@ -139,7 +141,7 @@ Ask = Callable[..., Structured[Any]]
 
 def ask_in_a_loop(*arguments: Any, **options: Any) -> Structured[Any]:
     async def run() -> Structured[Any]:
-        return await aask_object(*arguments, **options)
+        return await arun(object_of(*arguments, **options))
 
     return asyncio.run(run())
 
@@ -557,7 +559,7 @@ def test_what_is_not_the_object_is_told(text: str, told: str) -> None:
     [
         ("<think>a</think>b", "b"),
         ("a</think>b", "b"),
-        ("\n<thinking>a</thinking>\nb", "\nb"),
+        ("\n<thinking>a</thinking>\nb", "b"),
         ("<think>a", ""),
         ("plain", "plain"),
         ('{"value": "</think>"}', '{"value": "</think>"}'),
