@@ -8,13 +8,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from indexes import counting, lookup
 from indexes.clock import timed
-from indexes.database import Database
-from indexes.derived import Derived, dimension
+from indexes.counting import Asked, Count, Match
+from indexes.derived import Derived
 from indexes.embedding import Embedder
-from indexes.errors import SourceError, UnknownSourceError, UsageError
+from indexes.errors import SourceError, UsageError
 from indexes.findings import VerifyReport, Watch
-from indexes.home import DATABASE, collection_folder, disk_usage
+from indexes.home import DATABASE, collection_folder
 from indexes.i18n import t
 from indexes.items import FileItem, Item, TextItem
 from indexes.loaders import LoaderPool
@@ -24,11 +25,10 @@ from indexes.migration import open_database
 from indexes.pipeline import Report, index_items
 from indexes.reembed import reembed
 from indexes.retrieval import Mode, retrieve, to_results
-from indexes.schema import FORMAT
 from indexes.session import Session
 from indexes.settings import IndexSettings, load_settings
-from indexes.snapshot import Readers
-from indexes.sources import Globs, absolute, scan
+from indexes.snapshot import Readers, View
+from indexes.sources import Globs, scan
 from indexes.turns import Turns
 from indexes.types import (
     Document,
@@ -198,7 +198,9 @@ class Collection:
         passages that the database, the vectors and the postings no longer hold."""
         with self.writing() as session:
             names = list(
-                dict.fromkeys(n for s in sources for n in self._resolve(self._database, s))
+                dict.fromkeys(
+                    n for s in sources for n in lookup.resolve(self._database, s, self.name)
+                )
             )
             passages = {name: self._database.passages(name) for name in names}
             spans = session.delete(names)
@@ -287,6 +289,26 @@ class Collection:
         with timed(timings, "embed"):
             return self.embedder.embed_query(query)
 
+    def count(self, where: str | None = None, mentions: str | None = None) -> Count:
+        """How many documents pass the filter ``where`` and mention a phrase, and how many of their
+        passages do; exactly. A mention is the phrase word for word but for case, width, spacing,
+        punctuation and simplified or traditional characters: whole words, or anywhere in Chinese.
+
+        Raises `UsageError` for a filter that cannot be read and a phrase without letters.
+        """
+        asked = Asked.of(where, mentions)
+        with self._whole(mentions) as view:
+            return counting.count(view, asked)
+
+    def matching(self, where: str | None = None, mentions: str | None = None) -> tuple[Match, ...]:
+        """The documents that `count` counts, ordered by source, each with its first mention."""
+        asked = Asked.of(where, mentions)
+        with self._whole(mentions) as view:
+            return tuple(counting.matches(view, asked))
+
+    def _whole(self, mentions: str | None) -> AbstractContextManager[View]:
+        return self._mending.view(lexical=mentions is not None, dense=False, patience=_LOCK_SECONDS)
+
     def documents(self) -> list[tuple[Document, int]]:
         """Every document without its text, and its number of chunks, ordered by source."""
         with self._readers.view() as view:
@@ -296,33 +318,12 @@ class Collection:
         """One document with its text. ``source`` may be a path as the user would type it here, or
         the end of one if that names a single document. Raises `UnknownSourceError`."""
         with self._readers.view() as view:
-            names = self._resolve(view.database, source)
-            found = view.database.document(names[0]) if len(names) == 1 else None
-        if found is None:
-            raise UnknownSourceError(
-                t(
-                    "«{source}» stands for {count} documents. Name one, for example {name}.",
-                    source=source,
-                    count=len(names),
-                    name=names[0],
-                )
-            )
-        return found
+            return lookup.document_named(view.database, source, self.name)
 
     def status(self) -> Status:
         """Counts, sizes, model and versions."""
-        from importlib.metadata import version
-
         with self._readers.view() as view:
-            database = view.database
-            documents, chunks, characters = database.counts()
-            return Status(
-                self.name, str(self._folder), database.generation,
-                documents, chunks, characters, disk_usage(self._folder),
-                database.tally("format"), database.tally("lang"),
-                database.get("embedder", self.embedder.name),
-                dimension(database), FORMAT, version("waggledance"),
-            )  # fmt: skip
+            return lookup.status(view.database, self._folder, self.embedder.name)
 
     def verify(self, watch: Watch | None = None) -> VerifyReport:
         """Check everything against its checksums (see `indexes.upkeep.check`, which also mends)."""
@@ -340,17 +341,3 @@ class Collection:
         from indexes.langchain import CollectionVectorStore
 
         return CollectionVectorStore(self)
-
-    def _resolve(self, database: Database, source: str | os.PathLike[str]) -> list[str]:
-        """The sources that a name stands for: itself, a path, a folder, the end of a path."""
-        name = os.fspath(source)
-        if found := database.named(name, str(absolute(name))):
-            return found
-        raise UnknownSourceError(
-            t(
-                "The collection «{name}» holds no document «{source}». «waggle list» shows what it "
-                "holds.",
-                name=self.name,
-                source=source,
-            )
-        )

@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import rjieba
 
+from indexes.folding import HAN, fold, is_boundary
 from indexes.splitting.outline import SENTENCE
 from indexes.splitting.sentences import prose_cuts
-from indexes.words import normalised, terms
+from indexes.words import terms
 
-_HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
+_HAN = re.compile(HAN)
 _RUN = re.compile(rf"{_HAN.pattern}+|[^\W_]+")
 _NUMBER = re.compile(r"\d+(?:[.:/]\d+)*")
 _FUNCTION_WORDS = frozenset(
@@ -27,75 +27,17 @@ _FUNCTION_WORDS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """A text in comparable form; ``origin[i]`` is where its ``i``-th character came from."""
-
-    text: str
-    origin: tuple[int, ...]
-
-
-def fold(text: str) -> Folded:
-    """Compatibility forms, lower case, simplified characters. Punctuation and white space become
-    one space between letters or digits and vanish beside Chinese characters; a point inside a
-    number and the sign before one stay, a comma between digits goes: 1.5 is not 15, 1,500 is 1500.
-    """
-    out: list[str] = []
-    origin: list[int] = []
-    gap = False
-    for at, char in enumerate(text):
-        for piece in normalised(char).casefold():
-            if piece.isalnum() or _kept(piece, text, at):
-                if gap and out and not (_HAN.match(out[-1]) or _HAN.match(piece) or piece in "%‰°"):
-                    out.append(" ")
-                    origin.append(at)
-                gap = False
-                out.append(piece)
-                origin.append(at)
-            elif not (piece == "," and _between_digits(text, at)):
-                gap = True
-    return Folded("".join(out), tuple(origin))
-
-
-def _kept(piece: str, text: str, at: int) -> bool:
-    if piece in ".:/":
-        return _between_digits(text, at)
-    if piece in "-−+":
-        before = text[at - 1 : at]
-        return text[at + 1 : at + 2].isdigit() and not before.isalnum()
-    return piece in "%°$€£¥‰"
-
-
-def _between_digits(text: str, at: int) -> bool:
-    return text[at - 1 : at].isdigit() and text[at + 1 : at + 2].isdigit()
-
-
 def find_verbatim(claim: str, text: str) -> tuple[int, int] | None:
     """The span of ``text`` that says ``claim`` word for word, or nothing. Words and numbers match
     whole: «art» is not found in «smart», nor 15 in 115 or 1.5."""
-    needle, hay = fold(claim).text.strip(), fold(text)
+    needle, hay = fold(claim).text, fold(text)
     at = hay.text.find(needle) if needle else -1
     while at >= 0:
         end = at + len(needle)
-        if _boundary(hay.text, at) and _boundary(hay.text, end):
-            return hay.origin[at], hay.origin[end - 1] + 1
+        if is_boundary(hay.text, at) and is_boundary(hay.text, end):
+            return hay.span(at, end)
         at = hay.text.find(needle, at + 1)
     return None
-
-
-def _boundary(text: str, at: int) -> bool:
-    if at in (0, len(text)):
-        return True
-    before, after = text[at - 1], text[at]
-    return not (
-        (_word(before) and _word(after))
-        or (before.isdigit() and after in ".:/%‰")
-        or (before in ".:/-+" and after.isdigit())
-    )
-
-
-def _word(char: str) -> bool:
-    return char.isalnum() and not _HAN.match(char)
 
 
 def numbers(text: str) -> set[str]:
