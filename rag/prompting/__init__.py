@@ -1,0 +1,1 @@
+"""Prompts as files, and the techniques that work with them."""
