@@ -10,7 +10,7 @@ from indexes.splitting.markdown import markdown_outline
 from indexes.splitting.outline import Outline, Scope, Section
 from indexes.splitting.packing import Leaf, Span, divide, make_leaves, pack
 from indexes.splitting.sentences import prose_cuts
-from indexes.types import Chunk, Extracted, page_at
+from indexes.types import Chunk, Document, Extracted, page_at
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -42,7 +42,7 @@ def split(
         raise ValueError(f"max_tokens must exceed the {sizes.special} special tokens")
     target = min(limit, max(1, (target_tokens or max_tokens) - sizes.special))
     text = extracted.text
-    outline = _outline(extracted)
+    outline = outline_of(extracted)
     leaves = make_leaves(text, outline.cuts, sizes, limit)
     spans: list[Span] = []
     for group in _groups(leaves, outline.sections, target):
@@ -62,7 +62,8 @@ def split(
     ]
 
 
-def _outline(extracted: Extracted) -> Outline:
+def outline_of(extracted: Extracted | Document) -> Outline:
+    """Where the text may be cut, and its titled stretches."""
     if extracted.kind == "markdown":
         return markdown_outline(extracted.text)
     found = None

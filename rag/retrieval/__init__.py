@@ -1,0 +1,1 @@
+"""Which passages a question is answered from, and the techniques that find them."""
