@@ -1,0 +1,143 @@
+"""A streamed answer, cut into sentences as soon as each is certain to be whole.
+
+Where a sentence ends depends only on characters that have come: however the answer is cut into
+pieces, the sentences are the same. Each character is looked at a bounded number of times.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_LONGEST = 2000
+"""Characters after which a sentence without an end is cut."""
+_LEAD = re.compile(r"\s*(?:(?:[-*•]|\d{1,2}[.)、])[ \t]+)?")
+_STOP = re.compile(r"\n|[。！？｡．]+|[.!?]+")
+_CLOSING = "”’」』）)》〉〕\"'*_"
+_BETWEEN = r"[ \t]{0,3}"
+_MARK = re.compile(
+    rf"[\[［【]{_BETWEEN}\d{{1,3}}(?:{_BETWEEN}[,，、;；]{_BETWEEN}\d{{1,3}}){{0,9}}{_BETWEEN}[\]］】]"
+)
+_MARK_BEGUN = re.compile(r"[\[［【][\d \t,，、;；]{0,80}\Z")
+_NUMBER = re.compile(r"\d{1,3}")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Gen|Col|Sgt|Rev|Hon|vs|cf|al|etc|e\.g|i\.e|No|Nos|Fig|Figs"
+    r"|Eq|Sec|Art|Vol|pp|p|ca|approx|Inc|Ltd|Co|Corp|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)"
+    r"|\b[A-Z])\.\Z"
+)
+_CJK = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
+_LEAD_IN = re.compile(
+    r"(?:根据|依据|按照)(?:以上|上述)?(?:资料|文档|段落)[\s和与及、,，]{0,9}(?=\S)"
+    r"|(?:according to|based on) (?:the )?(?:given |provided )?(?:passages?|documents?|text)"
+    r"(?: and| ,|,){0,3}\s?,\s?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A sentence of the answer: the white space and list mark before it, its ``text`` without
+    marks, and the numbers of the passages that it names."""
+
+    lead: str
+    text: str
+    marks: tuple[int, ...]
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether it says anything: rules, fences and «the reasons are:» do not."""
+        return any(char.isalnum() for char in self.text)
+
+
+class Segments:
+    """Takes the pieces of an answer, gives its sentences."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._seen = 0
+
+    def feed(self, piece: str) -> Iterator[Segment]:
+        """The sentences that are whole now."""
+        self._text += piece
+        yield from self._whole(last=False)
+
+    def close(self) -> Iterator[Segment]:
+        """The rest."""
+        yield from self._whole(last=True)
+
+    def _whole(self, *, last: bool) -> Iterator[Segment]:
+        text, start = self._text, 0
+        while start < len(text):
+            end, self._seen = _end(text, start, start + self._seen, last=last)
+            if end is None:
+                break
+            yield _segment(text[start:end])
+            start, self._seen = end, 0
+        self._text = text[start:]
+
+
+def _end(text: str, start: int, seen: int, *, last: bool) -> tuple[int | None, int]:
+    """Where the sentence at ``start`` ends, or nothing yet; and up to where, from ``start``, it is
+    certain not to end. ``last``: no more text comes."""
+    begin = _LEAD.match(text, start).end()  # type: ignore[union-attr]
+    if begin == len(text):
+        return (begin if last else None), 0
+    for match in _STOP.finditer(text, max(begin, seen)):
+        if match.start() - begin >= _LONGEST:
+            break
+        after = _after(text, match, last=last)
+        if after is None:
+            return None, match.start() - start
+        if after >= 0:
+            return after, 0
+    if len(text) - begin >= _LONGEST:
+        return begin + _LONGEST, 0
+    return (len(text) if last else None), len(text) - start
+
+
+def _after(text: str, stop: re.Match[str], *, last: bool) -> int | None:
+    """The end of the sentence that may end at ``stop``, with its closing quotes and its marks; -1
+    where none ends, ``None`` where what has come does not tell."""
+    if stop[0] == "\n":
+        return stop.start()
+    end = stop.end()
+    while end < len(text) and text[end] in _CLOSING:
+        end += 1
+    at, marked = end, False
+    while at < len(text):
+        if text[at] in " \t":
+            at += 1
+        elif match := _MARK.match(text, at):
+            at = end = match.end()
+            marked = True
+        elif not last and _MARK_BEGUN.match(text, at):
+            return None
+        else:
+            break
+    if at == len(text):
+        return end if last else None
+    following = text[at]
+    if following == "\n" or marked or stop[0][0] in "。！？｡．":
+        return end
+    if at == end and not _CJK.match(following):
+        return -1
+    short = stop[0] == "." and _ABBREVIATION.search(text[max(0, stop.start() - 12) : stop.end()])
+    return -1 if following.islower() or short else end
+
+
+def _segment(raw: str) -> Segment:
+    lead = _LEAD.match(raw)[0]  # type: ignore[index]
+    body = raw[len(lead) :]
+    parts: list[str] = []
+    marks: dict[int, None] = {}
+    last = 0
+    for match in _MARK.finditer(body):
+        parts.append(body[last : match.start()].rstrip())
+        marks.update(dict.fromkeys(int(n) for n in _NUMBER.findall(match[0])))
+        last = match.end()
+    parts.append(body[last:])
+    text = parts[0]
+    for part in parts[1:]:
+        joined = text[-1:].isascii() and text[-1:].isalnum() and part[:1].isalnum()
+        text += f" {part}" if joined else part
+    lead_in = _LEAD_IN.match(text)
+    return Segment(lead, (text[lead_in.end() :] if lead_in else text).strip(), tuple(marks))

@@ -1,0 +1,164 @@
+"""An answer is shown sentence by sentence, each after it was looked up in the passages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from indexes.types import SearchResult, page_at
+from rag.steps import Steps
+from rag.types import Citation
+from rag.verifying.claims import Claim, Question
+from rag.verifying.judging import Check, Finding, judge, nearness
+from rag.verifying.passages import Passage
+from rag.verifying.segments import Segment, Segments
+
+UNSUPPORTED = "[?]"
+"""The mark behind a sentence that no passage holds."""
+_CLOSE = 0.3
+"""Below this share of its words, a passage that a claim does not name is not looked at."""
+_MOST_OTHERS = 2
+"""Passages that a claim does not name, but that are looked at."""
+_FULL_STOPS = "。！？｡．”’」』）》"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A whole answer, checked.
+
+    ``text`` is all that may be shown of it, ``shown`` the part of it that was not given before.
+    ``supported``: at least one claim stands in a passage; otherwise ``text`` is empty.
+    ``precision`` is the share of the model's own citations whose passage holds their claim,
+    ``recall`` the share of the claims that have a citation which holds them, after correction; each
+    ``None`` where there is none to count (citation precision and recall after Gao et al.,
+    «Enabling Large Language Models to Generate Text with Citations», EMNLP 2023, with each passage
+    judged by itself). A claim without support has a citation of passage 0, with no place.
+    """
+
+    text: str
+    shown: str
+    citations: tuple[Citation, ...]
+    supported: bool
+    precision: float | None
+    recall: float | None
+
+
+class Verifying:
+    """Takes an answer piece by piece and gives what may be shown of it.
+
+    ``strict`` drops the sentences that no passage holds; else `UNSUPPORTED` marks them. The first
+    sentences wait until one is supported.
+    """
+
+    def __init__(
+        self,
+        question: str,
+        contexts: Sequence[SearchResult],
+        check: Check,
+        *,
+        strict: bool = False,
+    ) -> None:
+        self._question = Question(question)
+        self._passages = [Passage(number, c) for number, c in enumerate(contexts, 1)]
+        self._check, self._strict = check, strict
+        self._segments = Segments()
+        self._held: list[str] = []
+        self._text = ""
+        self._supported = False
+        self._citations: list[Citation] = []
+        self._marks = self._marks_held = self._claims = self._claims_held = 0
+
+    def take(self, piece: str) -> Steps[str]:
+        """A piece of the answer comes; the whole, checked sentences that may be shown now."""
+        shown = ""
+        for segment in self._segments.feed(piece):
+            shown += yield from self._show(segment)
+        return shown
+
+    def finish(self) -> Steps[Verdict]:
+        """No more comes."""
+        shown = ""
+        for segment in self._segments.close():
+            shown += yield from self._show(segment)
+        return Verdict(
+            self._text,
+            shown,
+            tuple(self._citations),
+            self._supported,
+            self._marks_held / self._marks if self._marks else None,
+            self._claims_held / self._claims if self._claims else None,
+        )
+
+    def _show(self, segment: Segment) -> Steps[str]:
+        """What may be shown when ``segment`` has come."""
+        text, supports = yield from self._checked(segment)
+        self._held.append(text)
+        self._supported = self._supported or supports
+        if not self._supported:
+            return ""
+        shown = "".join(self._held)
+        self._held.clear()
+        if not self._text:
+            shown = shown.lstrip()
+        self._text += shown
+        return shown
+
+    def _checked(self, segment: Segment) -> Steps[tuple[str, bool]]:
+        """A segment with corrected marks, and whether a passage holds it."""
+        claim = Claim(segment.text, self._question)
+        if not segment.is_claim:
+            return segment.lead + segment.text, False
+        findings: list[Finding] = []
+        if not claim.says_nothing:
+            findings = yield from self._findings(claim, segment)
+            self._claims += 1
+            self._claims_held += bool(findings)
+        self._marks += len(segment.marks)
+        self._marks_held += len({f.number for f in findings}.intersection(segment.marks))
+        if findings:
+            self._citations += [self._citation(claim.text, finding) for finding in findings]
+            marks = "".join(f"[{finding.number}]" for finding in findings)
+            return f"{segment.lead}{_marked(segment.text, marks)}", True
+        if self._strict:
+            return "", False
+        if claim.says_nothing:
+            return segment.lead + segment.text, False
+        self._citations.append(_unsupported(claim.text))
+        return f"{segment.lead}{_marked(segment.text, UNSUPPORTED)}", False
+
+    def _findings(self, claim: Claim, segment: Segment) -> Steps[list[Finding]]:
+        """The passages that hold a claim: those it names, else the nearest that does."""
+        found = []
+        for number in segment.marks:
+            if 0 < number <= len(self._passages):
+                finding = yield from judge(self._passages[number - 1], claim, self._check)
+                found += [finding] if finding else []
+        if found:
+            return found
+        near = [(nearness(p, claim), p) for p in self._passages if p.number not in segment.marks]
+        near = [(score, passage) for score, passage in near if score >= _CLOSE]
+        for _, passage in sorted(near, key=lambda pair: -pair[0])[:_MOST_OTHERS]:
+            if finding := (yield from judge(passage, claim, self._check)):
+                return [finding]
+        return []
+
+    def _citation(self, claim: str, finding: Finding) -> Citation:
+        context = self._passages[finding.number - 1].context
+        start, end = finding.span
+        return Citation(
+            number=finding.number,
+            claim=claim,
+            source=context.source,
+            title=context.title,
+            page=page_at(context.page_starts, context.start + start),
+            start=context.start + start,
+            end=context.start + end,
+            quote=context.text[start:end],
+            support=finding.support,
+        )
+
+
+def _unsupported(claim: str) -> Citation:
+    return Citation(0, claim, "", "", None, 0, 0, "", "unsupported")
+
+
+def _marked(text: str, marks: str) -> str:
+    return f"{text}{'' if text[-1:] in _FULL_STOPS else ' '}{marks}"

@@ -1,0 +1,182 @@
+"""Answers are checked sentence by sentence while they are written."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexes.folding import fold
+from indexes.types import SearchResult
+from rag.steps import Steps, run
+from rag.verifying import Verdict, Verifying
+
+DANCE = (
+    "The dance has a meaning. Karl von Frisch decoded it in 1944. "
+    "He shared the Nobel Prize in 1973. Bees see ultraviolet light."
+)
+HONEY = "洋槐蜜色浅。它果糖多，不易结晶。每瓶卖120元。"
+LABELLED = Path(__file__).resolve().parents[2] / "data" / "claims.jsonl"
+
+
+def passage(
+    text: str, source: str = "/notes/a.md", title: str = "A", start: int = 7
+) -> SearchResult:
+    return SearchResult(1, 0.5, "id", source, title, None, (), start, start + len(text), text, {})
+
+
+CONTEXTS = (passage(DANCE), passage(HONEY, "/notes/b.md"))
+
+
+def says(reply: bool) -> Callable[[int, str], Steps[bool]]:
+    def check(number: int, claim: str) -> Steps[bool]:
+        yield from ()
+        return reply
+
+    return check
+
+
+def never(number: int, claim: str) -> Steps[bool]:
+    raise AssertionError(f"the model was asked about {claim!r} in {number}")
+    yield
+
+
+def verdict(
+    question: str,
+    answer: str,
+    check: Callable[[int, str], Steps[bool]] = never,
+    contexts: tuple[SearchResult, ...] = CONTEXTS,
+    strict: bool = False,
+) -> Verdict:
+    verifying = Verifying(question, contexts, check, strict=strict)
+    shown = run(verifying.take(answer))
+    found = run(verifying.finish())
+    assert shown + found.shown == found.text
+    return found
+
+
+def test_a_verbatim_sentence_needs_no_model() -> None:
+    found = verdict("Which prize?", "He shared the Nobel Prize in 1973. [1]")
+    (citation,) = found.citations
+    assert (citation.support, citation.quote) == ("verbatim", "He shared the Nobel Prize in 1973.")
+    assert DANCE[citation.start - 7 : citation.end - 7] == citation.quote
+    assert (found.text, found.precision, found.recall) == (
+        "He shared the Nobel Prize in 1973. [1]", 1, 1,
+    )  # fmt: skip
+
+
+def test_a_wrong_citation_is_corrected() -> None:
+    found = verdict("Which prize?", "He shared the Nobel Prize in 1973. [2]")
+    assert found.text == "He shared the Nobel Prize in 1973. [1]"
+    assert (found.precision, found.recall) == (0, 1)
+
+
+def test_what_no_passage_holds_is_marked_or_dropped() -> None:
+    answer = (
+        "He shared the Nobel Prize in 1973. [1] Submarines of all navies rust in salt water. [1]"
+    )
+    found = verdict("Which prize?", answer, says(True))
+    assert found.text.endswith("[1] Submarines of all navies rust in salt water. [?]")
+    assert [c.support for c in found.citations] == ["verbatim", "unsupported"]
+    assert (found.precision, found.recall) == (0.5, 0.5)
+    strict = verdict("Which prize?", answer, says(True), strict=True)
+    assert strict.text == "He shared the Nobel Prize in 1973. [1]"
+
+
+def test_nothing_is_given_where_nothing_is_supported() -> None:
+    found = verdict("What is the capital of Australia?", "It is Canberra. [1]", says(True))
+    assert (found.text, found.shown, found.supported) == ("", "", False)
+
+
+def test_leading_unsupported_sentences_wait() -> None:
+    verifying = Verifying("Which prize?", CONTEXTS, says(True))
+    assert run(verifying.take("Submarines of all navies rust in salt water. [1] He ")) == ""
+    shown = run(verifying.take("shared the Nobel Prize in 1973. [1] X"))
+    assert shown.startswith("Submarines of all navies rust in salt water. [?] He shared")
+
+
+def test_a_short_answer_stands_in_the_sentence_that_is_asked_for() -> None:
+    found = verdict("Who decoded the dance?", "Karl von Frisch [1]")
+    (citation,) = found.citations
+    assert citation.quote == "Karl von Frisch decoded it in 1944."
+    asked: list[str] = []
+
+    def check(number: int, claim: str) -> Steps[bool]:
+        yield from ()
+        asked.append(claim)
+        return False
+
+    assert not verdict("Who invented the submarine?", "Karl von Frisch [1]", check).supported
+    assert asked == ["Who invented the submarine? Karl von Frisch"]
+
+
+def test_an_invented_year_that_stands_elsewhere_is_refused() -> None:
+    farm = passage("青石坡蜂场养蜂八十群。本手册于2025年修订。", title="青石坡蜂场手册")
+    for answer in ("2025 [1]", "青石坡蜂场创建于2025年。[1]"):
+        assert not verdict("青石坡蜂场是哪一年创建的？", answer, says(True), (farm,)).supported
+
+
+def test_restating_the_question_is_no_answer() -> None:
+    found = verdict("他的手机号码是多少？", "他的手机号码是 [2]。", says(True))
+    assert not found.supported
+    assert found.citations == ()
+
+
+@pytest.mark.parametrize("text", ["洋槐蜜不易结晶，因为它果糖多。", "年产不含有糖的蜜"])
+def test_a_denied_phrase_is_not_verbatim(text: str) -> None:
+    found = verdict("它怎么样？", "含有糖的蜜", says(False), (passage(text),))
+    assert not found.supported
+
+
+def test_the_labelled_pairs_hold_against_a_model_that_always_says_yes() -> None:
+    right = wrong = missed = 0
+    for pair in map(json.loads, LABELLED.read_text("utf-8").splitlines()):
+        context = passage(pair["passage"], title=pair["title"])
+        given_ = verdict(pair["question"], pair["claim"], says(True), (context,)).supported
+        true = pair["label"] == "supported"
+        right += given_ and true
+        wrong += given_ and not true
+        missed += true and not given_
+    assert right / (right + wrong) >= 0.88
+    assert right / (right + missed) >= 0.9
+
+
+PIECES = (
+    "He shared the Nobel Prize in 1973. ", "[1]", "[2, 1] ", " [", "1", "。", "洋槐蜜色浅", "\n",
+    "- ",
+    "2. ", "Dr. ", "它果糖多，不易结晶。", "Bees see ultraviolet light", "!", "”", ".", " ", "x",
+    "每瓶卖120元",
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), st.data())
+def test_pieces_change_nothing(answer: str, data: st.DataObject) -> None:
+    whole = verdict("洋槐蜜 dance?", answer, says(True))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(answer)), max_size=6)))
+    verifying = Verifying("洋槐蜜 dance?", CONTEXTS, says(True))
+    shown = ""
+    for start, end in zip([0, *cuts], [*cuts, len(answer)], strict=True):
+        shown += run(verifying.take(answer[start:end]))
+        assert whole.text.startswith(shown)
+    found = run(verifying.finish())
+    assert (shown + found.shown, found) == (whole.text, Verdict(
+        whole.text, found.shown, whole.citations, whole.supported, whole.precision, whole.recall
+    ))  # fmt: skip
+    for citation in found.citations:
+        if citation.support == "verbatim":
+            assert fold(citation.claim).text.strip() in fold(citation.quote).text
+
+
+@pytest.mark.parametrize(
+    "text", ["a " * 50_000, " " * 100_000, "[" * 100_000, "1.a" * 33_000, "不" * 100_000,
+             "。" * 100_000, "1," * 50_000, "Bees dance. " * 8_000, '"' * 100_000, "| a " * 25_000],
+)  # fmt: skip
+def test_long_texts_take_linear_time(text: str) -> None:
+    started = time.perf_counter()
+    verdict("What do bees do?", "Bees dance in the dark hive. [1]", says(True), (passage(text),))
+    verdict("What do bees do?", text[:20_000], says(False))
+    assert time.perf_counter() - started < 20
