@@ -25,7 +25,6 @@ from benchmarks.comparison import Row, figures, slower_than
 from benchmarks.comparison_page import insert, page
 from benchmarks.machine import Load, machine
 from benchmarks.measuring import ProgramError, Usage, converse, disk_bytes, run
-from benchmarks.metrics import distinct, evaluate
 from benchmarks.sets import MissingSetsError, Paragraph, Question, Task, data_folder, tasks
 from benchmarks.systems import (
     CHECKOUT,
@@ -39,6 +38,7 @@ from benchmarks.systems import (
     install,
     split_command,
 )
+from rag.evaluation.ranking import distinct, evaluate
 
 ENVIRONMENTS: Final = ROOT / "benchmarks" / ".peers"
 FOLDERS: Final = ("squad_en", "squad_en by title", "cmrc2018_zh", "drcd_zht")

@@ -26,13 +26,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.metrics import CUTOFF, evaluate
 from benchmarks.sets import MissingSetsError, Task, data_folder, tasks
 from indexes.embedding import LocalEmbedder, default_embedder
 from indexes.embedding.convert import convert
 from indexes.embedding.default import _installed_model
 from indexes.embedding.fingerprint import model_fingerprint
 from indexes.embedding.record import RECORD_NAME
+from rag.evaluation.ranking import CUTOFF, evaluate
 
 Vectors = NDArray[np.float32]
 Encode = Callable[[Sequence[str]], Vectors]

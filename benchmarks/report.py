@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.metrics import ALL_GOLD, NAMES, Values, interval
+from rag.evaluation.ranking import ALL_GOLD, NAMES, Values
+from rag.evaluation.statistics import interval
 
 
 @dataclass(frozen=True, slots=True)

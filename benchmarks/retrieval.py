@@ -17,13 +17,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks.metrics import distinct, evaluate, reciprocal_rank_fusion
 from benchmarks.report import Result, intervals, scores, write_json
 from benchmarks.sets import SETS, MissingSetsError, Paragraph, Task, data_folder, tasks
 from indexes.collection import Collection
 from indexes.embedding import default_embedder
 from indexes.retrieval import Mode
 from indexes.types import SearchResult
+from rag.evaluation.ranking import distinct, evaluate, reciprocal_rank_fusion
 
 _PASSAGES = 50
 """Passages asked for, so that ten documents remain when each counts once. The candidates of a

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.metrics import NAMES, distinct, evaluate, interval, reciprocal_rank_fusion
 from benchmarks.report import Result
 from benchmarks.retrieval import fill, judge, main, measure
 from benchmarks.sets import Task, tasks
 from indexes.collection import Collection
+from rag.evaluation.ranking import NAMES, distinct, evaluate, reciprocal_rank_fusion
+from rag.evaluation.statistics import interval
 
 PARAGRAPHS = [
     {"id": "kiln", "title": "Old_kiln", "text": "The potter fires the kiln with beech wood."},

@@ -18,9 +18,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.metrics import CUTOFF, evaluate
 from benchmarks.report import Result, intervals, scores, write_json
 from benchmarks.sets import MissingSetsError, Paragraph, Task, data_folder, tasks
+from rag.evaluation.ranking import CUTOFF, evaluate
 
 _SETS: Final = ("squad_en", "cmrc2018_zh", "drcd_zht")
 _HYBRID: Final = {"hybrid": True, "content": False}

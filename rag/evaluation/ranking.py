@@ -1,23 +1,28 @@
-"""Figures of merit of rankings, by ``ir_measures``, and how sure they are."""
+"""Figures of merit of rankings, by ``ir_measures``."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Final
 
-import ir_measures
 import numpy as np
-from ir_measures import RR, R, nDCG
 from numpy.typing import NDArray
+
+from indexes.errors import UsageError
+from indexes.i18n import t
 
 CUTOFF: Final = 10
 """Documents of a ranking that count."""
 ALL_GOLD: Final = "all gold@10"
 NAMES: Final = ("R@1", "R@5", "RR@10", "nDCG@10", ALL_GOLD)
 
-_MEASURES: Final = {"R@1": R @ 1, "R@5": R @ 5, "RR@10": RR @ 10, "nDCG@10": nDCG @ 10}
-_RESAMPLES = 2000
 _RRF_K = 60
 
 Values = NDArray[np.float64]
+
+
+def can_rank() -> bool:
+    """Whether ``ir_measures`` is installed; it comes with the extra ``eval`` of the project."""
+    return find_spec("ir_measures") is not None
 
 
 def evaluate(
@@ -27,8 +32,21 @@ def evaluate(
 
     ``gold`` gives the ids of the right documents of a question, ``rankings`` the ids that were
     found, best first, each once. A question without a ranking counts as one where nothing was
-    found.
+    found. Raises `UsageError` where ``ir_measures`` is not installed.
     """
+    if not can_rank():
+        raise UsageError(
+            t(
+                "Measuring a search needs the package ir-measures. Install it with: "
+                "pip install ir-measures"
+            )
+        )
+    import ir_measures
+    from ir_measures import RR, R, nDCG
+
+    measures = {
+        "R@1": R @ 1, "R@5": R @ 5, "RR@10": RR @ 10, "nDCG@10": nDCG @ 10, ALL_GOLD: R @ CUTOFF,
+    }  # fmt: skip
     qrels = [ir_measures.Qrel(q, document, 1) for q, right in gold.items() for document in right]
     run = [
         ir_measures.ScoredDoc(q, document, -rank)
@@ -36,22 +54,12 @@ def evaluate(
         for rank, document in enumerate(found[:CUTOFF])
     ]
     row = {q: number for number, q in enumerate(gold)}
-    measures = {**_MEASURES, ALL_GOLD: R @ CUTOFF}
     names = {measure: name for name, measure in measures.items()}
     values = {name: np.zeros(len(gold)) for name in NAMES}
     for metric in ir_measures.iter_calc(list(names), qrels, run):
         values[names[metric.measure]][row[metric.query_id]] = metric.value
     values[ALL_GOLD] = np.floor(values[ALL_GOLD])
     return values
-
-
-def interval(values: Values, share: float = 0.95, seed: int = 1) -> tuple[float, float]:
-    """The bootstrap interval of the mean of ``values`` (percentiles of 2,000 resamples)."""
-    draw = np.random.default_rng(seed)
-    size = len(values)
-    means = [values[draw.integers(0, size, size)].mean() for _ in range(_RESAMPLES)]
-    low, high = np.quantile(means, [(1 - share) / 2, (1 + share) / 2])
-    return float(low), float(high)
 
 
 def distinct(documents: Iterable[str]) -> list[str]:

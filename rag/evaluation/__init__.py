@@ -1,0 +1,1 @@
+"""How well questions are answered: sets, figures, runs that can be repeated."""

@@ -1,0 +1,110 @@
+"""Two runs beside each other: which is better, and where one diverges from the other."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from rag.evaluation.datasets import Scoring
+from rag.evaluation.records import Call, Header, Outcome, PipelineName
+from rag.evaluation.scoring import FIGURES, values
+from rag.evaluation.statistics import Difference, difference
+
+Step = Literal["retrieval", "prompt", "answer", "verification"]
+STEPS: Final[tuple[Step, ...]] = get_args(Step)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A figure over the ``count`` questions for which both runs have it."""
+
+    group: str
+    name: str
+    first: float
+    second: float
+    difference: Difference
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first step at which a question went another way; ``call`` is the number, from 1, of the
+    request to the model, 0 where it is about none."""
+
+    question: str
+    text: str
+    pipeline: PipelineName
+    step: Step
+    call: int = 0
+
+
+def compare(
+    first: Sequence[Outcome], second: Sequence[Outcome], scoring: Scoring
+) -> tuple[Change, ...]:
+    """What ``second`` has over ``first``, each of one pipeline, question by question."""
+    others = {outcome.question.id: outcome for outcome in second}
+    pairs: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for outcome in first:
+        if (other := others.get(outcome.question.id)) is not None:
+            before, now = values(outcome, scoring), values(other, scoring)
+            for name in before.keys() & now.keys():
+                pairs[outcome.question.group, name].append((before[name], now[name]))
+    return tuple(
+        _change(group, name, pairs[group, name])
+        for group in sorted({group for group, _ in pairs})
+        for name in FIGURES
+        if (group, name) in pairs
+    )
+
+
+def _change(group: str, name: str, pairs: Sequence[tuple[float, float]]) -> Change:
+    before, now = [a for a, _ in pairs], [b for _, b in pairs]
+    count = len(pairs)
+    return Change(group, name, sum(before) / count, sum(now) / count,
+                  difference(before, now), count)  # fmt: skip
+
+
+def changed_bindings(first: Header, second: Header) -> tuple[str, ...]:
+    """The names of what the two runs do not have in common, apart from name and time."""
+    before, now = first.binding(), second.binding()
+    return tuple(name for name in before if before[name] != now[name])
+
+
+def divergences(first: Sequence[Outcome], second: Sequence[Outcome]) -> tuple[Divergence, ...]:
+    """Where the same questions went another way the second time."""
+    others = {(outcome.pipeline, outcome.question.id): outcome for outcome in second}
+    found = []
+    for outcome in first:
+        other = others.get((outcome.pipeline, outcome.question.id))
+        if other is not None and (where := _diverges(outcome, other)) is not None:
+            step, call = where
+            question = outcome.question
+            found.append(Divergence(question.id, question.text, outcome.pipeline, step, call))
+    return tuple(found)
+
+
+def _diverges(first: Outcome, second: Outcome) -> tuple[Step, int] | None:
+    before, now = first.reply, second.reply
+    if before.contexts != now.contexts:
+        return "retrieval", 0
+    calls = ((*before.calls, *before.short_calls), (*now.calls, *now.short_calls))
+    if (where := _call_diverges(*calls)) is not None:
+        return where
+    same = ("status", "text", "short", "citations")
+    if any(getattr(before, name) != getattr(now, name) for name in same):
+        return "verification", 0
+    return None
+
+
+def _call_diverges(before: Sequence[Call], now: Sequence[Call]) -> tuple[Step, int] | None:
+    """Requests that are made side by side may change places, so each is found by its prompt."""
+    left = list(now)
+    for number, call in enumerate(before, 1):
+        same = [other for other in left if other.prompt == call.prompt]
+        if not same:
+            return "prompt", number
+        exact = next((other for other in same if other.reply == call.reply), None)
+        if exact is None:
+            return "answer", number
+        left.remove(exact)
+    return ("prompt", len(before) + 1) if left else None
