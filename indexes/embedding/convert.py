@@ -37,8 +37,8 @@ def convert(model_dir: Path, folder: Path, fingerprint: str, *, int8: bool = Tru
     Raises ModelFileError when the model cannot be loaded, ModelError when it cannot be converted
     or written.
     """
-    with _quiet():
-        model = _load(model_dir)
+    with quiet():
+        model = load_model(model_dir)
         _save_tokenizer(model, folder)
         precision: Literal["int8", "f32"] = "f32"
         if int8 and _save_int8(model, folder):
@@ -50,18 +50,22 @@ def convert(model_dir: Path, folder: Path, fingerprint: str, *, int8: bool = Tru
         precision=precision,
         fingerprint=fingerprint,
         dimension=model.get_embedding_dimension() or 0,
-        max_tokens=_max_tokens(model),
+        max_tokens=token_limit(model),
         pad_token_id=int(model.tokenizer.pad_token_id or 0),
-        unknown_token_id=_unknown_token(model.tokenizer),
+        unknown_token_id=unknown_token(model.tokenizer),
         inputs=inputs,
-        document_prompt=_prompt(model, "document", "passage", "corpus"),
-        query_prompt=_prompt(model, "query"),
+        document_prompt=prompt_of(model, "document", "passage", "corpus"),
+        query_prompt=prompt_of(model, "query"),
         files={name: file_sha256(folder / name) for name in names},
     )
 
 
-def _load(model_dir: Path) -> "SentenceTransformer":
-    """Load without network, without code from the folder, without pickles."""
+def load_model(model_dir: Path, **options: object) -> "SentenceTransformer":
+    """The model in float32, loaded without network, without code from the folder, without pickles.
+
+    ``options`` go to its transformer. Raises ModelFileError when it cannot be loaded, ModelError
+    when it is of a kind that is not supported.
+    """
     from sentence_transformers import SentenceTransformer
 
     try:
@@ -70,7 +74,7 @@ def _load(model_dir: Path) -> "SentenceTransformer":
             device="cpu",
             local_files_only=True,
             trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},
+            model_kwargs={"use_safetensors": True, **options},
         )
     except Exception as error:  # each file format's library has classes of its own
         raise ModelFileError(
@@ -100,7 +104,8 @@ def _check_supported(model: "SentenceTransformer", model_dir: Path) -> None:
         )
 
 
-def _max_tokens(model: "SentenceTransformer") -> int:
+def token_limit(model: "SentenceTransformer") -> int:
+    """Tokens of a text that the model reads, special tokens included."""
     transformer: Any = model[0]
     config = transformer.auto_model.config
     positions = getattr(config, "max_position_embeddings", None)
@@ -108,7 +113,7 @@ def _max_tokens(model: "SentenceTransformer") -> int:
     return int(min(limit for limit in limits if limit))
 
 
-def _unknown_token(tokenizer: Any) -> int | None:
+def unknown_token(tokenizer: Any) -> int | None:
     """The token for what the tokenizer does not know, if it stands for nothing else: some use
     the one that ends a text."""
     names = ("bos", "eos", "cls", "sep", "pad", "mask")
@@ -117,7 +122,8 @@ def _unknown_token(tokenizer: Any) -> int | None:
     return None if unknown is None or unknown in others else int(unknown)
 
 
-def _prompt(model: "SentenceTransformer", *names: str) -> str:
+def prompt_of(model: "SentenceTransformer", *names: str) -> str:
+    """What the model wants before a text: its prompt of the first of these names, or none."""
     found = (model.prompts.get(name) for name in (*names, model.default_prompt_name or ""))
     return next((prompt for prompt in found if prompt), "")
 
@@ -131,7 +137,7 @@ def _save_tokenizer(model: "SentenceTransformer", folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence progress bars and warnings of the libraries, and OpenVINO's usage statistics.
 
     OpenVINO's converter reports its use to a server unless the user has declined in a dialog,

@@ -62,7 +62,7 @@ class LocalEmbedder:
         progress: Callable[[str], None] | None = None,
     ) -> None:
         self.name = name
-        self._model_dir = model_dir
+        self.model_dir = model_dir
         self._cache_dir = cache_dir
         self._threads = threads
         self._weights_sha256 = weights_sha256
@@ -128,7 +128,7 @@ class LocalEmbedder:
     def _exported(self) -> tuple[Path, ExportRecord]:
         if self._export is None:
             self._export = ensure_export(
-                self._model_dir,
+                self.model_dir,
                 self._cache_dir,
                 weights_sha256=self._weights_sha256,
                 progress=self._progress,
