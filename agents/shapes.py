@@ -1,13 +1,14 @@
 """The JSON that Waggle writes. These shapes are a promise to other programs."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from indexes.findings import VerifyReport
 from indexes.types import Document, IndexReport, RemoveReport, SearchResponse, SearchResult, Status
-from rag.types import Answer
+from rag.types import Answer, Trace
 
 
 class Shape(BaseModel):
@@ -69,6 +70,30 @@ class UsageShape(Shape):
     completion_tokens: int
 
 
+class FoundShape(Shape):
+    """A passage as a step of the retrieval found it, with the score of each leg of the search."""
+
+    rank: int
+    score: float
+    dense: float | None
+    lexical: float | None
+    source: str
+    start: int
+    end: int
+
+
+class StepShape(Shape):
+    step: str
+    detail: str
+    seconds: float
+    usage: UsageShape
+    found: tuple[FoundShape, ...]
+
+    @classmethod
+    def of(cls, trace: Trace) -> Self:
+        return cls.model_validate(trace)
+
+
 class AnswerShape(Shape):
     question: str
     answer: str
@@ -81,16 +106,26 @@ class AnswerShape(Shape):
     generation: int
     usage: UsageShape
     timings_ms: Mapping[str, float]
+    short: str
+    plan: str
+    citation_precision: float | None
+    citation_recall: float | None
     notices: tuple[str, ...] = Field(default=(), exclude_if=lambda notices: not notices)
+    steps: tuple[StepShape, ...] = Field(default=(), exclude_if=lambda steps: not steps)
+    """With ``--explain``: how the passages were found."""
 
     @classmethod
-    def of(cls, answer: Answer) -> Self:
-        names = set(cls.model_fields) - {"answer", "contexts", "citations", "usage"}
+    def of(cls, answer: Answer, *, explain: bool = False) -> Self:
+        names = set(cls.model_fields) & {field.name for field in fields(answer)}
+        names -= {"contexts", "citations", "usage", "steps"}
         return cls(
             answer=answer.text,
             contexts=tuple(ContextShape.of(n, r) for n, r in enumerate(answer.contexts, 1)),
             citations=tuple(CitationShape.model_validate(c) for c in answer.citations),
             usage=UsageShape.model_validate(answer.usage),
+            citation_precision=answer.precision,
+            citation_recall=answer.recall,
+            steps=tuple(StepShape.of(step) for step in answer.steps) if explain else (),
             **{name: getattr(answer, name) for name in names},
         )
 
@@ -284,3 +319,33 @@ class CheckShape(Shape):
 class DoctorShape(Shape):
     ok: bool
     checks: tuple[CheckShape, ...]
+
+
+class TokenShape(Shape):
+    text: str
+    start: int
+    end: int
+    kind: Literal["word", "special", "unknown"]
+    importance: float
+
+
+class AttentionTextShape(Shape):
+    text: str
+    cut: bool
+    tokens: tuple[TokenShape, ...]
+    map: str
+    """Which heat map ``attention`` is: ``norms``, ``rollout`` or ``layer N``."""
+    attention: tuple[tuple[float, ...], ...]
+    """A row and a column for each token that is not unknown."""
+
+
+class AttentionShape(Shape):
+    model: str
+    method: Literal["norms", "rollout", "occlusion"]
+    layers: int
+    texts: tuple[AttentionTextShape, ...]
+    similarity: float | None
+    """Cosine of the two texts."""
+    likeness: tuple[tuple[float, ...], ...] | None
+    """What each pair of their tokens adds to it."""
+    files: tuple[str, ...]

@@ -1,8 +1,15 @@
-"""The ``[chat]`` and ``[rerank]`` tables of the settings: which models answer and reorder."""
+"""The ``[chat]``, ``[rerank]``, ``[prompts]`` and ``[retrieval]`` tables of the settings: which
+models answer and reorder, where the user's own prompts lie, and how passages are found."""
+
+import os
+from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from indexes.settings import load_settings
+from indexes.errors import UsageError
+from indexes.i18n import t
+from indexes.settings import find_file, load_settings
 
 
 class ChatSettings(BaseModel):
@@ -44,3 +51,68 @@ class RerankSettings(BaseModel):
 def load_rerank_settings(**options: object) -> RerankSettings:
     """The rerank settings; ``options`` that are not ``None`` win."""
     return load_settings(RerankSettings, "rerank", "RERANK_", **options)
+
+
+class PromptSettings(BaseModel):
+    """Where prompts of one's own lie, besides ``HOME/prompts``. The variable is
+    ``WAGGLE_PROMPTS_FOLDER``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path | None = Field(default=None, description="relative to waggle.toml")
+
+
+def prompts_folder() -> Path | None:
+    """The folder of prompts that the settings name. One that ``waggle.toml`` gives without a root
+    lies beside that file. Raises `UsageError` where it is not there."""
+    folder = load_settings(PromptSettings, "prompts", "PROMPTS_").folder
+    if folder is None:
+        return None
+    file = find_file()
+    given = bool(os.environ.get("WAGGLE_PROMPTS_FOLDER"))
+    base = Path.cwd() if given or file is None else file.parent
+    path = base / folder.expanduser()
+    if not path.is_dir():
+        raise UsageError(
+            t("The folder of prompts {path} is not there. Make it, or mend [prompts] folder.",
+              path=path)
+        )  # fmt: skip
+    return path
+
+
+class RetrievalSettings(BaseModel):
+    """How passages are found: the plan's name, and fields of it that are to be otherwise (see
+    `rag.retrieval.plan.RetrievalPlan`). Variables are ``WAGGLE_RETRIEVAL_PLAN`` and so on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan: str = "default"
+    condense: bool | None = None
+    rewordings: int | None = None
+    hypothetical: bool | None = None
+    step_back: bool | None = None
+    hops: int | None = None
+    expand: Literal["none", "window", "parent"] | None = None
+    diversity: float | None = None
+    rerank: Literal["none", "served", "cross-encoder", "chat"] | None = None
+    candidates: int | None = None
+    sufficient: bool | None = None
+
+
+def load_retrieval_settings(**options: object) -> RetrievalSettings:
+    """The retrieval settings; ``options`` that are not ``None`` win."""
+    return load_settings(RetrievalSettings, "retrieval", "RETRIEVAL_", **options)
+
+
+class VerifySettings(BaseModel):
+    """What says whether a passage states a claim: the chat model, or the cross-encoder for natural
+    language inference ``nli``, by name or folder. The variable is ``WAGGLE_VERIFY_NLI``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nli: str | None = None
+
+
+def load_verify_settings(**options: object) -> VerifySettings:
+    """The settings of checking claims; ``options`` that are not ``None`` win."""
+    return load_settings(VerifySettings, "verify", "VERIFY_", **options)

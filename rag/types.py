@@ -54,10 +54,26 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """What one step of a retrieval did: ``detail`` is what it wrote or searched with, ``found`` the
+    passages as they stood after it, with the score of each leg of their search."""
+
+    step: str
+    detail: str
+    found: tuple[SearchResult, ...]
+    seconds: float
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An answer with its sources. ``contexts[i]`` is the passage numbered ``i + 1``; one that the
     model could not read is not among them. ``notices`` are sentences about what the answer lacks,
-    such as passages that were left out."""
+    such as passages that were left out.
+
+    ``prompt`` is its name with the beginning of its hash, ``short`` the answer in as few words as
+    possible where the prompt asks for it, ``steps`` is how the passages were found by ``plan``.
+    ``precision`` and ``recall`` are those of the citations (`rag.verifying.Verdict`)."""
 
     question: str
     text: str
@@ -71,6 +87,11 @@ class Answer:
     usage: Usage
     timings_ms: Mapping[str, float]
     notices: tuple[str, ...] = ()
+    short: str = ""
+    plan: str = ""
+    steps: tuple[Trace, ...] = ()
+    precision: float | None = None
+    recall: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import pytest
 
 from agents.shapes import StatusShape
 from indexes.messages_zh import MESSAGES
+from rag.evaluation.comparing import STEPS
+from rag.evaluation.scoring import FIGURES
 from rag.models.catalogue import CATALOGUE
 from rag.serving.models import SERVED
 
@@ -19,6 +21,7 @@ FILES = [ROOT / "cli.py", *(file for room in ROOMS for file in sorted((ROOT / ro
 
 # What reaches t() as the value of a variable.
 WORDS = {"verbatim", "entailed", "unsupported", "chat", "embedding", "rerank", "embedded", "vllm",
+         *FIGURES, *STEPS,
          *StatusShape.model_fields, *(spec.description for spec in CATALOGUE.values()),
          *(model.description for model in SERVED.values())}  # fmt: skip
 

@@ -28,6 +28,7 @@ TEXTS = {
     "/notes/dance.md": "Karl von Frisch decoded the waggle dance. He shared a Nobel Prize in 1973.",
     "/notes/蜂蜜.md": "洋槐蜜果糖多，不易结晶。椴树蜜结晶洁白细腻。",
 }
+TWO_SENTENCES = "Karl von Frisch decoded the waggle dance. [1] He shared a Nobel Prize in 1973. [1]"
 Make = Callable[..., Any]
 
 
@@ -57,12 +58,12 @@ def test_an_answer_says_where_it_stands(notes: Collection, scripted: Make) -> No
 
 
 def test_sources_come_first_then_the_text_as_it_is_made(notes: Collection, scripted: Make) -> None:
-    chat = scripted(draft="Karl von Frisch decoded the waggle dance. [1]")
+    chat = scripted(draft=TWO_SENTENCES)
     events = list(RAG(notes, chat).stream("Who decoded the waggle dance?"))
     assert isinstance(events[0], Retrieved)
     assert isinstance(events[-1], Finished)
     tokens = [event.text for event in events if isinstance(event, Token)]
-    assert len(tokens) > 3
+    assert len(tokens) == 2
     assert "".join(tokens) == chat.draft == events[-1].answer.text
 
 
@@ -244,7 +245,7 @@ def test_a_check_that_does_not_fit_supports_nothing(notes: Collection, server: S
 
     def respond(handler: BaseHTTPRequestHandler) -> None:
         if server.bodies[-1].get("stream"):
-            draft = "Nobel Prize in 1973. [1] The waggle dance was decoded by Karl von Frisch. [1]"
+            draft = "He shared a Nobel Prize in 1973. [1] The waggle dance was decoded by Karl von Frisch. [1]"
             events(delta(content=draft))(handler)
         else:
             message = "This model's maximum context length is 100 tokens."
@@ -325,13 +326,13 @@ class Watched(ScriptedChat):
 
 
 class AsyncWatched(Watched):
-    """The same for a model that streams on the event loop, and is silent after a word."""
+    """The same for a model that streams on the event loop, and is silent after its text."""
 
     async def _astream(
         self, messages: list[BaseMessage], *arguments: Any, **options: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
         try:
-            yield ChatGenerationChunk(message=AIMessageChunk(content="Karl"))
+            yield ChatGenerationChunk(message=AIMessageChunk(content=TWO_SENTENCES))
             await asyncio.sleep(60)
         except (GeneratorExit, asyncio.CancelledError):
             self.checks.append("closed")
@@ -339,7 +340,7 @@ class AsyncWatched(Watched):
 
 
 def test_closing_the_stream_closes_the_models(notes: Collection) -> None:
-    chat = Watched(draft="Karl von Frisch decoded the waggle dance. [1]")
+    chat = Watched(draft=TWO_SENTENCES)
     stream = RAG(notes, chat).stream("Who decoded the waggle dance?")
     while not isinstance(next(stream), Token):
         pass
@@ -352,7 +353,7 @@ def test_closing_the_stream_closes_the_models(notes: Collection) -> None:
 def test_closing_the_async_stream_closes_the_models(
     notes: Collection, kind: type[ScriptedChat]
 ) -> None:
-    chat = kind(draft="Karl von Frisch decoded the waggle dance. [1]")
+    chat = kind(draft=TWO_SENTENCES)
 
     async def leave() -> None:
         async with aclosing(RAG(notes, chat).astream("Who decoded the waggle dance?")) as stream:

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from indexes.collection import Collection
 from rag.models.chat import list_models
 from tests.indexes.hash_embedder import HashEmbedder
-from tests.vllm.vllm_server import OwnServer, Server
+from tests.vllm.vllm_server import OwnServer, Server, chat_plan
 
 HERE = Path(__file__).parent
 _SECONDS = 900
@@ -37,9 +37,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failure shows what the server wrote."""
     report = yield
-    server = getattr(item, "funcargs", {}).get("server")
-    if report.failed and server is not None:
-        report.sections.append(("vLLM's log", server.log_tail()))
+    found = getattr(item, "funcargs", {}).values()
+    if report.failed:
+        logs = [server.log_tail() for server in found if isinstance(server, Server)]
+        report.sections += [("vLLM's log", log) for log in logs]
     return report
 
 
@@ -66,7 +67,7 @@ def server(
     model = os.environ["WAGGLE_VLLM_MODEL"]
     if Path(model).is_dir():
         write_adapter(Path(model), home / "adapter")
-    own = OwnServer(python, model, home, home / "adapter")
+    own = OwnServer(python, chat_plan(model, home / "adapter"), home)
     try:
         own.start()
         yield own

@@ -1,6 +1,6 @@
 """What one client gets from a real vLLM: answers, streams, objects, tool calls, refusals."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from langchain_core.messages import HumanMessage
@@ -66,7 +66,9 @@ def test_an_object_obeys_its_schema(server: Server) -> None:
 
 
 @tool
-def search(query: str, limit: int) -> str:
+def search(
+    query: Annotated[str, Field(max_length=24)], limit: Annotated[int, Field(ge=1, le=9)]
+) -> str:
     """Search the documents."""
     return query * limit
 

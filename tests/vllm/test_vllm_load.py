@@ -18,7 +18,7 @@ FOREVER: dict[str, Any] = {"extra_body": {"ignore_eos": True}}
 """So that only a client that leaves can end an answer of hundreds of tokens."""
 
 
-def soon(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def soon(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether it comes true in time."""
     until = time.monotonic() + seconds
     while not condition():

@@ -1,0 +1,272 @@
+"""A question on its way to an answer: what the steps of `rag.answering` hand to each other."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from indexes.clock import timed
+from indexes.embedding.base import well_formed
+from indexes.errors import ContextOverflowError, UsageError
+from indexes.i18n import t
+from indexes.types import SearchResult, chunk_id
+from rag.counting import answer_count, count_query
+from rag.prompting.techniques import Draft, Task, first_messages
+from rag.prompts import check_messages, is_refusal, is_yes, prompt_language, unknown
+from rag.retrieval.plan import RetrievalPlan
+from rag.retrieval.retrieving import retrieve
+from rag.retrieval.types import Tools, Turn
+from rag.settings import load_verify_settings
+from rag.steps import Steps, ask, pieces
+from rag.types import Answer, AnswerStatus, Citation, Token, Trace, Usage
+from rag.verifying import Check, Verdict, Verifying
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessageChunk, BaseMessage
+
+    from indexes.counting import Match
+    from rag.answering import RAG
+    from rag.prompting.types import Prompt
+
+DEFAULT_PASSAGES = 5
+_CHECK_TOKENS = 4
+_NAMED = 20
+"""Documents that the answer to a question about documents cites."""
+
+
+class Asked:
+    """``rag`` is asked ``question``; the rest is as in `rag.answering.AskOptions`."""
+
+    def __init__(
+        self,
+        rag: "RAG",
+        question: str,
+        *,
+        k: int,
+        where: str | None,
+        plan: RetrievalPlan,
+        prompt: str,
+        candidates: int,
+        strict: bool,
+        history: tuple[Turn, ...],
+    ) -> None:
+        if not question.strip():
+            raise UsageError(t("The question is empty."))
+        self.rag, self.question = rag, well_formed(question).strip()
+        self.k, self.where, self.plan, self.history = k, where, plan, history
+        self.contexts: tuple[SearchResult, ...] = ()
+        self._strict = strict
+        self._lang = prompt_language(self.question)
+        self._prompt = _sampled(rag.prompts.get(prompt, self._lang), candidates)
+        self._alone = self.question
+        self._asked: Sequence[BaseMessage] = ()
+        self._draft, self._model = "", ""
+        self._usage = self._written = Usage()
+        self._verifying: Verifying | None = None
+        self._check: Check = _nothing
+        self._generation = 0
+        self._thinks = False
+        self._notices: list[str] = []
+        self._traces: tuple[Trace, ...] = ()
+        self._timings: dict[str, float] = {}
+        self._started = time.perf_counter()
+
+    def counted(self) -> Answer | None:
+        """The answer to a question about the documents themselves, which are all counted; ``None``
+        for any other question."""
+        query = None if self.history else count_query(self.question)
+        if query is None:
+            return None
+        both = " and ".join(f"({one})" for one in (self.where, query.where) if one)
+        with timed(self._timings, "count"):
+            counted = answer_count(replace(query, where=both or None), self.rag.collection)
+        named = [match for match in counted.matches if match.quote][:_NAMED]
+        self.contexts = tuple(_context(n, match) for n, match in enumerate(named, 1))
+        self._generation = self.rag.collection.status().generation
+        return self.finish("answered", Verdict(
+            counted.text, counted.text, tuple(_mention(c) for c in self.contexts), True, None, None
+        ))  # fmt: skip
+
+    def retrieve(self) -> Steps[tuple[SearchResult, ...]]:
+        """The passages that the plan finds."""
+        tools = Tools(self.rag.collection, self.rag.chat, self.rag.reranker)
+        found = yield from retrieve(
+            tools, self.question, self.plan, k=self.k, where=self.where, history=self.history
+        )
+        self._alone, self.contexts = found.question, found.contexts
+        self._generation, self._traces = found.generation, found.traces
+        self._usage += found.usage
+        self._notices.extend(found.notices)
+        self._timings.update(found.timings)
+        return self.contexts
+
+    def task(self, chat: "BaseChatModel") -> Task:
+        """What the prompt's technique works on, without the last passages where the model cannot
+        read them all."""
+        from rag.models.chat import model_name
+
+        embedder = self.rag.collection.embedder
+
+        def asked(passages: int) -> "Sequence[BaseMessage]":
+            return first_messages(self._prompt, self._alone, self.contexts[:passages], embedder)
+
+        self._model = model_name(chat)
+        if (budget := self.rag.budget()) is not None:
+            fitted = budget.fit(asked, len(self.contexts))
+            self.contexts = self.contexts[: fitted.passages]
+            self._notices.extend(fitted.notices)
+        self._check = self._checker(chat)
+        streamed = self._prompt.technique == "once" and self._prompt.output is None
+        return Task(
+            chat, self._prompt, self._alone, self.contexts, self._search, embedder,
+            self._write if streamed else ask,
+        )  # fmt: skip
+
+    def _search(self, query: str) -> Sequence[SearchResult]:
+        return self.rag.collection.search(query, self.k, where=self.where).results
+
+    def _write(
+        self, chat: "BaseChatModel", messages: "Sequence[BaseMessage]"
+    ) -> "Steps[BaseMessage]":
+        """A reply whose sentences are shown as they come, each when it has been checked."""
+        from langchain_core.messages import AIMessage
+
+        self._asked = messages
+        self._verifying = Verifying(self._alone, self.contexts, self._check, strict=self._strict)
+        yield from pieces(chat, messages, self._take)
+        cost = self._written
+        return AIMessage(
+            self._draft,
+            usage_metadata={
+                "input_tokens": cost.prompt_tokens,
+                "output_tokens": cost.completion_tokens,
+                "total_tokens": cost.prompt_tokens + cost.completion_tokens,
+            },
+        )
+
+    def _take(self, chunk: "AIMessageChunk") -> Steps[None]:
+        """What a chunk adds to the answer: its text, without what a reasoning model thinks."""
+        piece = str(chunk.text)
+        self._draft += piece
+        self._written += Usage.of(chunk)
+        self._thinks = self._thinks or _is_thought(chunk)
+        if piece and self._verifying:
+            self._timings.setdefault("first_token", self._elapsed())
+            if shown := (yield from self._verifying.take(piece)):
+                yield Token(shown)
+
+    def cite_and_verify(self, draft: Draft) -> Steps[Answer]:
+        """An answer none of whose claims is supported by its passages is not given."""
+        self._timings["generate"] = self._elapsed()
+        self._usage += draft.usage
+        self._asked, self.contexts = draft.asked, draft.contexts
+        if self._thinks and not draft.text:
+            self._note(
+                t("The model thought and never came to an answer. Raise max_tokens in [chat].")
+            )
+        if is_refusal(draft.text):
+            return self.finish("unanswerable")
+        with timed(self._timings, "verify"):
+            verdict = yield from self._verdict(draft)
+        if not verdict.supported:
+            return self.finish("unanswerable", verdict)
+        if verdict.shown:
+            yield Token(verdict.shown)
+        return self.finish("answered", verdict, draft.short)
+
+    def _verdict(self, draft: Draft) -> Steps[Verdict]:
+        if self._verifying is not None:
+            return (yield from self._verifying.finish())
+        self._draft = draft.text
+        verifying = Verifying(self._alone, self.contexts, self._check, strict=self._strict)
+        shown = yield from verifying.take(draft.text)
+        verdict = yield from verifying.finish()
+        return replace(verdict, shown=shown + verdict.shown)
+
+    def _checker(self, chat: "BaseChatModel") -> Check:
+        if named := load_verify_settings().nli:
+            from rag.verifying.nli import Entailment
+
+            return Entailment(named).check(self.contexts)
+
+        def check(number: int, claim: str) -> Steps[bool]:
+            # A model that thinks first needs its whole room for that, or never comes to a yes.
+            limit: dict[str, Any] = {} if self._thinks else {"max_tokens": _CHECK_TOKENS}
+            messages = check_messages(self._asked, self._draft, number, claim, self._lang)
+            try:
+                reply = yield from ask(chat, messages, **limit)
+            except ContextOverflowError:
+                self._note(t("Some claims could not be checked: the prompt became too long."))
+                return False
+            self._usage += Usage.of(reply)
+            return is_yes(reply.text, self._lang)
+
+        return check
+
+    def finish(
+        self, status: AnswerStatus, verdict: Verdict | None = None, short: str = ""
+    ) -> Answer:
+        """The answer; only one that is supported has a text of its own."""
+        given = verdict is not None and status == "answered"
+        text = {"answered": verdict.text.strip() if verdict else "",
+                "unanswerable": unknown(self.question)}  # fmt: skip
+        self._timings["total"] = self._elapsed()
+        return Answer(
+            self.question, text.get(status, ""), status,
+            verdict.citations if verdict and given else (), self.contexts,
+            self._model, self._prompt.ident, self.rag.collection.name, self._generation,
+            self._usage, self._timings, tuple(self._notices),
+            short=short, plan=self.plan.name, steps=self._traces,
+            precision=verdict.precision if verdict else None,
+            recall=verdict.recall if verdict else None,
+        )  # fmt: skip
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self._notices:
+            self._notices.append(sentence)
+
+    def _elapsed(self) -> float:
+        return round((time.perf_counter() - self._started) * 1000, 2)
+
+
+def _nothing(_: int, __: str) -> Steps[bool]:
+    """Nobody is there to say that a passage states a claim."""
+    return False
+    yield
+
+
+def _sampled(prompt: "Prompt", candidates: int) -> "Prompt":
+    """The prompt, answered several times where more than one candidate is wanted."""
+    if candidates < 1:
+        raise UsageError(t("The number of candidates must be at least 1."))
+    if candidates == 1:
+        return prompt
+    if prompt.output is not None or prompt.technique not in ("once", "sample"):
+        raise UsageError(
+            t("The prompt «{name}» comes to one answer: leave out --candidates.", name=prompt.name)
+        )
+    return replace(prompt, technique="sample", samples=candidates)
+
+
+def _context(number: int, match: "Match") -> SearchResult:
+    """A document that was counted, as the passage that made it count."""
+    document = match.document
+    return SearchResult(
+        number, 1.0, chunk_id(document.source, match.start, match.quote), document.source,
+        document.title, match.page, (), match.start, match.end, match.quote,
+        {"format": document.format, "lang": document.lang, **document.metadata},
+        page_starts=document.page_starts,
+    )  # fmt: skip
+
+
+def _mention(context: SearchResult) -> Citation:
+    return Citation(
+        context.rank, context.text, context.source, context.title, context.page, context.start,
+        context.end, context.text, "verbatim",
+    )  # fmt: skip
+
+
+def _is_thought(chunk: "AIMessageChunk") -> bool:
+    kept_apart = chunk.additional_kwargs.get("reasoning_content")
+    return bool(kept_apart) or any(block["type"] == "reasoning" for block in chunk.content_blocks)
