@@ -12,7 +12,7 @@ from rag.reranking import Reranker, reranker_of
 from rag.retrieval.plan import RetrievalPlan, plan_of
 from rag.retrieval.types import Turn
 from rag.steps import Steps, adrive, arun, drive, run, work
-from rag.types import Answer, Event, Finished, Retrieved
+from rag.types import Answer, Event, Finished, Retrieved, Token
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -126,7 +126,9 @@ class RAG:
 def answer(asked: Asked) -> Steps[Answer]:
     """The way of a question: retrieve → prompt → generate → cite and verify."""
     finished = yield from work(asked.counted)
-    if finished is None:
+    if finished is not None:
+        yield Token(finished.text)
+    else:
         contexts = yield from asked.retrieve()
         yield Retrieved(contexts)
         chat = (yield from work(asked.rag.chat)) if contexts else None

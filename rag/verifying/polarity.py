@@ -20,6 +20,8 @@ _DENIES_SOFTLY = re.compile(
     r"\b(?:without|hardly|fail\w*|lack\w*|refus\w*|den(?:y|ied|ies)|avoid\w*|prevent\w*|unable"
     r"|impossible|rather|instead|few|little|absent)\b|难|缺|拒绝|禁止|避免|防止|很少"
 )
+_SAME = 0.5
+"""The share of a clause's words from which another one speaks of the same."""
 _CLAUSE = re.compile(r"[,;:，；：、。.!?！？—–]|\b(?:but|while|whereas|and)\b")
 _OPPOSITES = tuple(
     (tuple(a.split()), tuple(b.split()))
@@ -87,5 +89,8 @@ def _clauses(text: str) -> list[str]:
 
 
 def _nearest(clause: str, sentence: str) -> str:
+    """The part of ``sentence`` that speaks of the same as ``clause``, or nothing."""
     words = content_words(clause)
-    return max(_clauses(sentence), key=lambda part: Vocabulary(part).held(words), default=sentence)
+    parts = [(Vocabulary(part).held(words), part) for part in _clauses(sentence)]
+    share, part = max(parts, key=lambda pair: pair[0], default=(0.0, ""))
+    return part if share >= _SAME else ""

@@ -44,7 +44,7 @@ class Segment:
 
     @property
     def is_claim(self) -> bool:
-        """Whether it says anything: rules, fences and «the reasons are:» do not."""
+        """Whether it says anything: rules and fences do not."""
         return any(char.isalnum() for char in self.text)
 
 

@@ -20,6 +20,8 @@ from tests.vllm.vllm_server import OwnServer, Server, pooling_plan
 
 MINILM = "all-minilm-l6-v2"
 READS = 512
+NEAR = 0.04
+"""In bfloat16, which processors with AVX-512 compute in, scores are 0.011 off."""
 QUESTION = "Who dances in the hive?"
 TEXTS = [
     "Bees dance to tell each other where the flowers are.",
@@ -164,11 +166,11 @@ def test_a_cross_encoder_orders_as_transformers_does(
 ) -> None:
     reranker = Reranker(reranking.url, reranking.model)
     found = reranker.rerank(QUESTION, passages(), len(TEXTS))
-    assert min(np.diff(sorted(expected))) > 0.1  # so that rounding changes no order
+    assert min(np.diff(sorted(expected))) > 2 * NEAR  # so that rounding changes no order
     best_first = sorted(zip(expected, TEXTS, strict=True), reverse=True)
     assert [result.text for result in found] == [text for _, text in best_first]
     assert [result.score for result in found] == pytest.approx(
-        [score for score, _ in best_first], abs=8e-3
+        [score for score, _ in best_first], abs=NEAR
     )
     assert [result.rank for result in found] == [1, 2, 3, 4, 5]
 
@@ -179,7 +181,7 @@ def test_a_passage_longer_than_the_reranker_reads_is_cut(
     reranker = Reranker(reranking.url, reranking.model)
     for _ in range(2):
         *others, cut = reranker.scores(QUESTION, [*TEXTS, LONG])
-        assert others == pytest.approx(expected, abs=8e-3)
+        assert others == pytest.approx(expected, abs=NEAR)
         assert 0 <= cut <= 1
     assert len(reranker.scores(LONG, TEXTS)) == len(TEXTS)
 
@@ -193,5 +195,5 @@ def test_scores_come_where_there_is_no_reranking(reranking: Server, expected: li
 
         script.routes["/v1/score"] = forward
         reranker = Reranker(script.url, reranking.model)
-        assert reranker.scores(QUESTION, TEXTS) == pytest.approx(expected, abs=8e-3)
+        assert reranker.scores(QUESTION, TEXTS) == pytest.approx(expected, abs=NEAR)
         assert len(reranker.scores(QUESTION, [LONG])) == 1
