@@ -6,7 +6,7 @@ from functools import cached_property
 from indexes.folding import fold, is_han
 from rag.verifying.names import Names, names_in
 from rag.verifying.quantities import claimed, stated
-from rag.verifying.words import Vocabulary, asked_words, content_words
+from rag.verifying.words import Vocabulary, asked_words, content_words, is_figure
 
 _SHORT = 10
 """Weight (a Chinese character 1, another word 2) up to which a claim says nothing without its
@@ -20,6 +20,8 @@ _YES_NO = re.compile(
     r"|.*(?:吗|是否|能否|可否|是不是|有没有|能不能|会不会|可不可以|对不对)",
     re.IGNORECASE | re.DOTALL,
 )
+# A figure in the title of a work is a part of its name: 《1997年郡尉职权法案》.
+_TITLE = re.compile(r"《[^《》]*》")
 _CHOICE = re.compile(r"\bor\b|还是|或", re.IGNORECASE)
 _ANSWERS_YES_NO = re.compile(
     r"(?:yes|no|是的?|不是|对|不对|没有|有|会|不会|能|不能)\W*\Z", re.IGNORECASE
@@ -45,8 +47,8 @@ class Claim:
     def __init__(self, text: str, question: Question) -> None:
         self.text, self.question = text, question
         # Figures are compared by value, not as words.
-        self.words = [word for word in content_words(text) if not word[0].isnumeric()]
-        self.values = claimed(text)
+        self.words = [word for word in content_words(text) if not is_figure(word)]
+        self.values = claimed(_TITLE.sub(" ", text))
 
     @cached_property
     def names(self) -> Names:

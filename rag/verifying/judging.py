@@ -10,7 +10,7 @@ from rag.verifying.names import names_in
 from rag.verifying.passages import Passage, Unit
 from rag.verifying.polarity import opposed
 from rag.verifying.quantities import claimed
-from rag.verifying.words import content_words
+from rag.verifying.words import content_words, is_figure
 
 Check = Callable[[int, str], Steps[bool]]
 """Asks the chat model, or an entailment model, whether passage ``number`` states a claim."""
@@ -107,7 +107,7 @@ def _telling(words: Sequence[str], names: frozenset[str], passage: Passage) -> l
     return [
         word
         for word in words
-        if word not in names and word not in passage.heading.words and not word[0].isnumeric()
+        if word not in names and word not in passage.heading.words and not is_figure(word)
     ]
 
 

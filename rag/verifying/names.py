@@ -9,7 +9,7 @@ import rjieba
 from indexes.folding import HAN, fold
 from indexes.words import normalised
 
-_CAPITALISED = re.compile(r"(?<![\w'’])[A-Z][\w'’]*")
+_CAPITALISED = re.compile(rf"(?<![a-zA-Z0-9'’])[A-Z](?:(?!{HAN})[\w'’])*")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;。！？：；]|\n)\W*\Z")
 _TITLE = re.compile(
     r"《([^《》\n]{1,40})》|[“「『]([^“”「」『』\n]{2,40})[”」』]|\"([^\"\n]{2,40})\""

@@ -8,7 +8,7 @@ import rjieba
 from indexes.folding import HAN, fold, is_han
 from indexes.words import terms
 
-_RUN = re.compile(rf"{HAN}+|[^\W_]+")
+_RUN = re.compile(rf"{HAN}+|(?:(?!{HAN})[^\W_])+")
 _FUNCTION_WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -73,6 +73,11 @@ def content_words(text: str) -> list[str]:
 def asked_words(question: str) -> list[str]:
     """The content words of a question without those that only ask, such as «which year»."""
     return [word for word in content_words(question) if word not in _ASKING]
+
+
+def is_figure(word: str) -> bool:
+    """Whether a word is a number, in digits or written out: «3rd», «三十», but not «三角形»."""
+    return word[0].isdigit() or all(char.isnumeric() for char in word)
 
 
 def _heavy(word: str) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from indexes.folding import fold
 from indexes.types import SearchResult
 from rag.steps import Steps, run
+from rag.types import Citation
 from rag.verifying import Verdict, Verifying
 
 DANCE = (
@@ -25,7 +26,11 @@ LABELLED = Path(__file__).resolve().parents[2] / "data" / "claims.jsonl"
 def passage(
     text: str, source: str = "/notes/a.md", title: str = "A", start: int = 7
 ) -> SearchResult:
-    return SearchResult(1, 0.5, "id", source, title, None, (), start, start + len(text), text, {})
+    """It begins on page 1; page 2 begins 40 characters later."""
+    return SearchResult(
+        1, 0.5, "id", source, title, 1, (), start, start + len(text), text, {},
+        page_starts=(0, start + 40),
+    )  # fmt: skip
 
 
 CONTEXTS = (passage(DANCE), passage(HONEY, "/notes/b.md"))
@@ -63,6 +68,7 @@ def test_a_verbatim_sentence_needs_no_model() -> None:
     (citation,) = found.citations
     assert (citation.support, citation.quote) == ("verbatim", "He shared the Nobel Prize in 1973.")
     assert DANCE[citation.start - 7 : citation.end - 7] == citation.quote
+    assert (citation.source, citation.page) == ("/notes/a.md", 2)
     assert (found.text, found.precision, found.recall) == (
         "He shared the Nobel Prize in 1973. [1]", 1, 1,
     )  # fmt: skip
@@ -72,6 +78,62 @@ def test_a_wrong_citation_is_corrected() -> None:
     found = verdict("Which prize?", "He shared the Nobel Prize in 1973. [2]")
     assert found.text == "He shared the Nobel Prize in 1973. [1]"
     assert (found.precision, found.recall) == (0, 1)
+
+
+def test_a_paraphrase_is_entailed_when_the_model_says_so() -> None:
+    answer = "It was Karl von Frisch who decoded the dance, in 1944. [1]"
+    (citation,) = verdict("Who decoded it?", answer, says(True)).citations
+    assert (citation.support, citation.quote) == ("entailed", "Karl von Frisch decoded it in 1944.")
+    found = verdict("Who decoded it?", answer, says(False))
+    assert found.citations == (
+        Citation(0, "It was Karl von Frisch who decoded the dance, in 1944.", "", "", None, 0, 0,
+                 "", "unsupported"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Who decoded it?", "Karl von Frisch decoded the dance in 1945. [1]"),
+        ("What is the capital of Australia?", "It is Canberra. [1]"),
+        ("澳大利亚的首都是哪里？", "澳大利亚的首都是悉尼。[2]"),
+    ],
+)
+def test_figures_and_names_that_the_passage_lacks_are_refused_unasked(
+    question: str, answer: str
+) -> None:
+    assert not verdict(question, answer, never).supported
+
+
+def test_a_yes_or_no_question_may_be_repeated() -> None:
+    found = verdict("Did Frisch decode the dance?", "Frisch decoded the dance. [1]", says(True))
+    assert [c.support for c in found.citations] == ["entailed"]
+
+
+def test_each_named_passage_is_checked_by_itself() -> None:
+    found = verdict("What do bees see?", "Bees see ultraviolet light. [1][2]")
+    assert [(c.number, c.support) for c in found.citations] == [(1, "verbatim")]
+    assert (found.text, found.precision) == ("Bees see ultraviolet light. [1]", 0.5)
+
+
+def test_a_sentence_without_a_mark_gets_that_of_the_passage_that_holds_it() -> None:
+    answer = "He shared the Nobel Prize in 1973. Submarines rust. Bees see ultraviolet light. [1]"
+    assert verdict("Prize?", answer).text == (
+        "He shared the Nobel Prize in 1973. [1] Submarines rust. [?] "
+        "Bees see ultraviolet light. [1]"
+    )
+    found = verdict("它结晶吗？", "洋槐蜜不易结晶，因为果糖多。", says(True))
+    assert [(c.number, c.source, c.support) for c in found.citations] == [
+        (2, "/notes/b.md", "entailed")
+    ]
+    assert found.text == "洋槐蜜不易结晶，因为果糖多。[2]"
+    assert verdict("每瓶多少钱？", "120元").text == "120元 [2]"
+
+
+def test_a_figure_is_quoted_with_its_sentence() -> None:
+    (citation,) = verdict("每瓶多少钱？", "120元 [2]").citations
+    assert (citation.support, citation.quote) == ("verbatim", "每瓶卖120元。")
+    assert HONEY[citation.start - 7 : citation.end - 7] == citation.quote
 
 
 def test_what_no_passage_holds_is_marked_or_dropped() -> None:

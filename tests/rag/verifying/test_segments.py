@@ -1,0 +1,37 @@
+"""An answer is cut into sentences, each with the passages it names."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.verifying.segments import Segment, Segments
+
+
+def segments(text: str) -> list[Segment]:
+    taking = Segments()
+    return [*taking.feed(text), *taking.close()]
+
+
+def test_sentences_become_claims_with_their_marks() -> None:
+    text = (
+        "Bees dance [1][2]. They fly.[2] 蜜蜂跳舞。[1] 好【1，2】。\n- item one [9]\n2. two ［1］"
+    )
+    assert segments(text) == [
+        Segment("", "Bees dance.", (1, 2)),
+        Segment(" ", "They fly.", (2,)),
+        Segment(" ", "蜜蜂跳舞。", (1,)),
+        Segment(" ", "好。", (1, 2)),
+        Segment("\n- ", "item one", (9,)),
+        Segment("\n2. ", "two", (1,)),
+    ]
+    assert not any(segment.is_claim for segment in segments("[1] [0] ...\n\n"))
+
+
+def test_a_lead_in_is_no_part_of_the_claim() -> None:
+    assert segments("根据资料 [1] 和 [2]，它不易结晶。") == [Segment("", "它不易结晶。", (1, 2))]
+
+
+@given(st.text(alphabet='a1 .。!\n-[],，【】"”根据资料', max_size=80))
+def test_nothing_but_marks_and_lead_ins_is_lost(text: str) -> None:
+    kept = "".join(segment.lead + segment.text for segment in segments(text))
+    letters = [char for char in text if char == "a"]
+    assert [char for char in kept if char == "a"] == letters
