@@ -10,19 +10,31 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from agents.commands import chat, explain, models, prompts
 from agents.commands import eval as evaluating
-from agents.commands import explain, models, prompts
-from agents.commands.building import build_rag, build_settings, build_terminal, open_collection
+from agents.commands.building import (
+    build_asking,
+    build_rag,
+    build_settings,
+    build_terminal,
+    open_collection,
+)
 from agents.commands.help_pages import Command, Group
 from agents.commands.options import (
+    Candidates,
     Debug,
+    Explain,
     Globs,
     Home,
     Json,
     Lines,
     Model,
     Name,
+    Passages,
+    Plan,
+    PromptName,
     Quiet,
+    Strict,
     Url,
     Where,
 )
@@ -41,6 +53,7 @@ app = typer.Typer(
 )
 
 # The groups, each in its module of agents/commands/; the everyday commands stand below.
+app.add_typer(chat.app)
 app.add_typer(evaluating.app)
 app.add_typer(explain.app, name="explain")
 app.add_typer(models.app, name="models")
@@ -204,20 +217,22 @@ def search_command(
 @app.command("ask", cls=Command, help=t("Answer a question from the documents, with sources."))
 def ask_command(
     question: Annotated[str, typer.Argument(help=t("The question; «-» reads standard input."))],
-    k: Annotated[int, typer.Option("-k", help=t("Number of passages to read."))] = 5,
-    where: Where = None, chat_url: Url = None, chat_model: Model = None,
+    k: Passages = 5, where: Where = None, plan: Plan = None, prompt: PromptName = None,
+    candidates: Candidates = 1, strict: Strict = False, explain: Explain = False,
+    chat_url: Url = None, chat_model: Model = None,
     home: Home = None, name: Name = None, json: Json = False, jsonl: Lines = False,
     quiet: Quiet = False, debug: Debug = False,
 ) -> None:  # fmt: skip
     from rag.settings import load_chat_settings
 
     terminal = build_terminal(json or jsonl, quiet)
-    chat = load_chat_settings(url=chat_url, model=chat_model)
+    settings = load_chat_settings(url=chat_url, model=chat_model)
+    options = build_asking(k, where, plan, prompt, candidates, strict=strict)
     with open_collection(home, name, terminal) as collection:
-        rag = build_rag(collection, terminal, chat)
+        rag = build_rag(collection, terminal, settings)
         code = 0
         for line in terminal.questions(question, many=jsonl):
-            status = terminal.answer(rag.stream(line, k=k, where=where)).status
+            status = terminal.answer(rag.stream(line, **options), explain=explain).status
             code = max(code, {"answered": 0, "unanswerable": NO_ANSWER, "no_model": 1}[status])
     raise typer.Exit(code)
 

@@ -131,7 +131,7 @@ def _collections(settings: IndexSettings) -> Iterator[CheckShape]:
 
 
 def _chat(home: Path, chat: ChatSettings) -> CheckShape:
-    from agents.models import chat_status
+    from agents.chat_models import chat_status
 
     status = chat_status(home, chat)
     if status.ok and status.problem:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
-from agents.shapes import ContextShape, Shape, UsageShape
+from agents.answer_shapes import ContextShape, UsageShape
+from agents.shapes import Shape
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage

@@ -1,27 +1,21 @@
 """The terminal as a door: results for people on stdout, or one JSON object; the rest on stderr."""
 
-import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from agents.screen import Screen, clean
-from agents.wording import bytes_text, parse_span, place, preview, short, span
-from indexes.errors import UsageError
+from agents.answer_screen import AnswerScreen
+from agents.screen import clean
+from agents.wording import bytes_text, parse_span, place, preview, short
 from indexes.findings import VerifyReport
 from indexes.i18n import t
-from indexes.types import Document, IndexReport, RemoveReport, SearchResponse, SearchResult, Status
-from rag.types import Answer, Event, Finished, Retrieved, Token
+from indexes.types import Document, IndexReport, RemoveReport, SearchResponse, Status
 
 if TYPE_CHECKING:
     from agents.shapes import CheckShape, ModelShape, ModelStatusShape, PulledShape
 
-_SUPPORT_STYLE = {"verbatim": "green", "entailed": "cyan", "unsupported": "yellow"}
 
-_MARK = re.compile(r"\[(\d+)\]")
-
-
-class Terminal(Screen):
+class Terminal(AnswerScreen):
     """What a command shows. Each method writes one result, as JSON where that is asked for."""
 
     def results(self, response: SearchResponse) -> None:
@@ -215,92 +209,7 @@ class Terminal(Screen):
         if self.as_json:
             self.json(status)
             return
-        from agents.models import sentences
+        from agents.chat_models import sentences
 
         for line in sentences(status):
             self.line(line)
-
-    # -- answers -----------------------------------------------------------------------------
-
-    def questions(self, text: str, *, many: bool) -> Iterator[str]:
-        """``text`` itself; for «-» what stands on standard input: each line, or all of it as one.
-        Raises `UsageError` where that is not UTF-8."""
-        if text != "-":
-            yield text
-            return
-        try:
-            if many:
-                yield from (line for line in map(str.strip, sys.stdin) if line)
-            else:
-                yield sys.stdin.read().strip()
-        except UnicodeDecodeError:
-            raise UsageError(t("Standard input is not text in UTF-8.")) from None
-
-    def answer(self, events: Iterable[Event]) -> Answer:
-        """Show the passages at once, then the answer as it comes, then its sources; as JSON, all
-        at the end."""
-        streamed = ""
-        for event in events:
-            if isinstance(event, Finished):
-                self.final(event.answer, streamed)
-                if event.answer.status == "no_model":
-                    self.notice(
-                        t(
-                            "There is no chat model here, so these are the best passages. Get one "
-                            "with: waggle models pull"
-                        )
-                    )
-                return event.answer
-            if self.as_json:
-                continue
-            if isinstance(event, Retrieved):
-                self.sources_found(event.contexts)
-            elif isinstance(event, Token):
-                streamed += event.text
-                self.token(event.text)
-        raise AssertionError("a stream ends with Finished")
-
-    def final(self, answer: Answer, streamed: str) -> None:
-        """What follows the streamed text: the sources, or that there is no answer."""
-        if self.as_json:
-            from agents.shapes import AnswerShape
-
-            self.json(AnswerShape.of(answer))
-            return
-        if streamed:
-            self.line()
-        if answer.status == "no_model":
-            for number, context in enumerate(answer.contexts, 1):
-                self.line(f"[{number}] {preview(context.text)}\n")
-        elif answer.status == "unanswerable":
-            if not streamed.strip():
-                self.line(answer.text, "yellow")
-            elif not answer.text.startswith(streamed.strip().rstrip(".。")):
-                self.line(t("The documents do not support that."), "yellow")
-                self.line(answer.text, "yellow")
-        else:
-            if set(_MARK.findall(streamed)) - set(_MARK.findall(answer.text)):
-                self.line()
-                self.line(t("With its citations corrected: {answer}", answer=answer.text))
-            self.line()
-            self.citations(answer)
-        for sentence in answer.notices:
-            self.line(sentence, "dim")
-
-    def sources_found(self, contexts: Sequence[SearchResult]) -> None:
-        """The passages that the answer will be made from, one line each."""
-        for number, context in enumerate(contexts, 1):
-            self.line(f"[{number}] {place(context)}", "dim")
-        self.line()
-
-    def token(self, text: str) -> None:
-        """The next piece of a streamed answer."""
-        self.write(clean(text))
-
-    def citations(self, answer: Answer) -> None:
-        """The claims of an answer with what the sources say."""
-        self.line(t("Sources"), "bold")
-        for citation in answer.citations:
-            self.line(f"[{citation.number}] {span(citation)}  {t(citation.support)}",
-                      _SUPPORT_STYLE[citation.support])  # fmt: skip
-            self.line(f"    “{preview(citation.quote)}”")

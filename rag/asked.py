@@ -58,7 +58,7 @@ class Asked:
         self.contexts: tuple[SearchResult, ...] = ()
         self._strict = strict
         self._lang = prompt_language(self.question)
-        self._prompt = _sampled(rag.prompts.get(prompt, self._lang), candidates)
+        self._prompt = _answering(rag.prompts.get(prompt, self._lang), candidates)
         self._alone = self.question
         self._asked: Sequence[BaseMessage] = ()
         self._draft, self._model = "", ""
@@ -75,7 +75,7 @@ class Asked:
     def counted(self) -> Answer | None:
         """The answer to a question about the documents themselves, which are all counted; ``None``
         for any other question."""
-        query = None if self.history else count_query(self.question)
+        query = count_query(self.question)
         if query is None:
             return None
         both = " and ".join(f"({one})" for one in (self.where, query.where) if one)
@@ -236,8 +236,13 @@ def _nothing(_: int, __: str) -> Steps[bool]:
     yield
 
 
-def _sampled(prompt: "Prompt", candidates: int) -> "Prompt":
+def _answering(prompt: "Prompt", candidates: int) -> "Prompt":
     """The prompt, answered several times where more than one candidate is wanted."""
+    if prompt.task != "answer":
+        raise UsageError(
+            t("The prompt «{name}» is not for answering questions ({task}).",
+              name=prompt.name, task=prompt.task)
+        )  # fmt: skip
     if candidates < 1:
         raise UsageError(t("The number of candidates must be at least 1."))
     if candidates == 1:

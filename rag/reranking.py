@@ -25,6 +25,15 @@ _CUT = {"truncate_prompt_tokens": -1}
 """vLLM refuses what is longer than the model reads unless it is told to cut it there."""
 
 
+def best_first(
+    passages: Sequence[SearchResult], scores: Sequence[float], k: int
+) -> list[SearchResult]:
+    """The ``k`` passages with the highest of their new ``scores``, with new ranks; equals as they
+    stood."""
+    order = sorted(range(len(passages)), key=lambda n: (-scores[n], passages[n].rank))
+    return [replace(passages[n], rank=rank, score=scores[n]) for rank, n in enumerate(order[:k], 1)]
+
+
 class Reranker:
     """The reranker ``model`` of the server at ``url``, the root of OpenAI's protocol.
 
@@ -47,10 +56,7 @@ class Reranker:
         if not passages:
             return []
         scores = self.scores(question, [passage.text for passage in passages])
-        order = sorted(range(len(passages)), key=lambda n: (-scores[n], passages[n].rank))
-        return [
-            replace(passages[n], rank=rank, score=scores[n]) for rank, n in enumerate(order[:k], 1)
-        ]
+        return best_first(passages, scores, k)
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
         """How well each text fits the question; higher is better."""

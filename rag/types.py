@@ -10,8 +10,9 @@ AnswerStatus = Literal["answered", "unanswerable", "no_model"]
 
 Support = Literal["verbatim", "entailed", "unsupported"]
 """``verbatim``: the claim stands in the source, but for case, width, spacing and punctuation.
-``entailed``: the chat model, asked for this very claim, says that the passage states it, and every
-number of the claim is in the passage. ``unsupported``: neither."""
+``entailed``: the chat model, or an entailment model, asked for this very claim, says that the
+passage states it, and every name and number of the claim is in the passage. ``unsupported``: no
+passage does either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,9 @@ class Citation:
     """A claim of the answer and the exact span of the source that it leans on.
 
     ``number`` is that of the passage in the prompt, as in the answer's ``[number]``. The quote is
-    ``document.text[start:end]`` of ``source``, to the character.
+    ``document.text[start:end]`` of ``source``, to the character. A claim without support leans on
+    nothing: its ``number`` is 0, its place empty (no source, title, page or quote, ``start`` and
+    ``end`` 0).
     """
 
     number: int

@@ -17,6 +17,17 @@ HEAVY = {"torch", "sentence_transformers", "transformers", "openvino", "onnxrunt
 PARSERS = {"typer", "click"}
 COMMANDS = ROOT / "agents" / "commands"
 MOST_LINES = 350
+# What `openai-agents` has in its own package `agents`: see docs/decisions/0001-package-names.md.
+THEIRS = set(
+    re.findall(
+        r"\w+",
+        "agent agent_output agent_tool_input agent_tool_state apply_diff computer decorators "
+        "editor exceptions extensions function_schema guardrail handoffs items lifecycle logger "
+        "mcp memory model_settings models prompts realtime repl result retry run run_config "
+        "run_context run_error_handlers run_internal run_state sandbox stream_events "
+        "strict_schema tool tool_context tool_guardrails tracing usage util version voice",
+    )
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -59,6 +70,10 @@ def test_arguments_are_parsed_in_one_place(room: str, path: Path) -> None:
 def test_the_doors_stay_short(path: Path) -> None:
     """Commands pile up here: the next group has a module of its own."""
     assert len(path.read_text("utf-8").splitlines()) <= MOST_LINES
+
+
+def test_no_name_in_agents_is_one_of_openai_agents() -> None:
+    assert not {path.stem for path in (ROOT / "agents").iterdir()} & THEIRS
 
 
 def test_importing_the_rooms_is_free() -> None:

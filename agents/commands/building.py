@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from agents.terminal import Terminal
     from indexes.collection import Collection
     from indexes.settings import IndexSettings
-    from rag.answering import RAG
+    from rag.answering import RAG, AskOptions
     from rag.settings import ChatSettings
 
 
@@ -59,3 +59,16 @@ def chat_starter(
             return resolve_chat(collection.home, chat, tick, terminal.notice)
 
     return start
+
+
+def build_asking(
+    k: int, where: str | None, plan: str | None, prompt: str | None, candidates: int, *,
+    strict: bool,
+) -> "AskOptions":  # fmt: skip
+    """How questions are answered; what is not given is left to the settings."""
+    options: AskOptions = {
+        "k": k, "where": where, "plan": plan, "candidates": candidates, "strict": strict,
+    }  # fmt: skip
+    if prompt is not None:
+        options["prompt"] = prompt
+    return options

@@ -7,7 +7,18 @@ import typer
 
 from agents.commands.building import build_settings, build_terminal
 from agents.commands.help_pages import Command, Group
-from agents.commands.options import Debug, Globs, Home, Json, Model, Name, Quiet, Url
+from agents.commands.options import (
+    Debug,
+    Globs,
+    Home,
+    Json,
+    Model,
+    Name,
+    Plan,
+    PromptName,
+    Quiet,
+    Url,
+)
 from indexes.i18n import t
 
 if TYPE_CHECKING:
@@ -71,6 +82,7 @@ Rate = Annotated[
 @app.command("eval", cls=Command, help=t("Measure how well questions are answered here."))
 def eval_command(
     dataset: Dataset = None, limit: Limit = 10, half: Half = None, seed: Seed = 0, k: Passages = 5,
+    plan: Plan = None, prompt: PromptName = None,
     baseline: Baseline = False, retrieval_only: RetrievalOnly = False,
     concurrency: Concurrency = None, resume: Resume = None, replay: Replay = None,
     compare: Compare = None, show: Show = None, listed: Listed = False,
@@ -80,7 +92,7 @@ def eval_command(
     debug: Debug = False,
 ) -> None:  # fmt: skip
     from agents import evaluating as doors
-    from rag.evaluation.evaluator import Plan
+    from rag.evaluation.evaluator import Plan as Evaluation
     from rag.evaluation.runs import Runs
     from rag.settings import load_chat_settings
 
@@ -101,13 +113,18 @@ def eval_command(
         same = doors.run_replay(terminal, folder, replay, start, at_once)
         raise typer.Exit(0 if same else DIVERGED)
     else:
-        plan = (
-            Plan.of(Runs(folder).read(resume).header, at_once)
+        options = {"k": k, "plan": plan, "prompt": prompt}
+        evaluation = (
+            Evaluation.of(Runs(folder).read(resume).header, at_once)
             if resume
-            else Plan(dataset or "", name, limit or None, half or ("tune" if calibrate else None),
-                      seed, baseline, retrieval_only, at_once, {"k": k})
+            else Evaluation(
+                dataset or "", name, limit or None, half or ("tune" if calibrate else None), seed,
+                baseline, retrieval_only, at_once,
+                {option: value for option, value in options.items() if value is not None},
+            )
         )  # fmt: skip
-        doors.run_eval(terminal, folder, plan, _starter(terminal, folder, chat), outputs, resume)
+        start = _starter(terminal, folder, chat)
+        doors.run_eval(terminal, folder, evaluation, start, outputs, resume)
 
 
 def _check_one_task(*tasks: str | None, listed: bool) -> None:

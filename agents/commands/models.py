@@ -19,7 +19,7 @@ app = typer.Typer(
 def models_list(
     home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False
 ) -> None:
-    from agents.models import list_catalogue
+    from agents.chat_models import list_catalogue
     from agents.serving import served_catalogue
 
     catalogue = (*list_catalogue(build_settings(home).home), *served_catalogue())
@@ -38,7 +38,7 @@ def models_pull(
     ] = None,
     home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    from agents.models import fetch
+    from agents.chat_models import fetch
 
     terminal = build_terminal(json, quiet)
     with terminal.transferring(t("Fetching")) as bar:
@@ -51,7 +51,7 @@ def models_status(
     chat_url: Url = None, chat_model: Model = None,
     home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    from agents.models import chat_status
+    from agents.chat_models import chat_status
     from rag.settings import load_chat_settings
 
     chat = load_chat_settings(url=chat_url, model=chat_model)

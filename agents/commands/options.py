@@ -27,3 +27,45 @@ Url = Annotated[
 ]
 Model = Annotated[str | None, typer.Option("--chat-model", help=t("The chat model's name."))]
 Globs = list[str] | None
+
+
+# -- how a question is answered ------------------------------------------------------------------
+
+
+def _plans(incomplete: str) -> list[str]:
+    from rag.retrieval.plan import PLANS
+
+    return [name for name in PLANS if name.startswith(incomplete)]
+
+
+def _prompts(ctx: typer.Context, incomplete: str) -> list[str]:
+    from agents.commands.building import build_settings
+    from rag.prompting.library import PromptLibrary
+
+    shelf = PromptLibrary.of(build_settings(ctx.params.get("home")).home).shelf()
+    names = dict.fromkeys(prompt.name for prompt in shelf.prompts if prompt.task == "answer")
+    return [name for name in names if name.startswith(incomplete)]
+
+
+Passages = Annotated[int, typer.Option("-k", help=t("Number of passages to read."))]
+Plan = Annotated[
+    str | None,
+    typer.Option("--plan", metavar="NAME", autocompletion=_plans,
+                 help=t("How passages are found: default, plain, thorough and others.")),
+]  # fmt: skip
+PromptName = Annotated[
+    str | None,
+    typer.Option("--prompt", metavar="NAME", autocompletion=_prompts,
+                 help=t("The prompt, as «waggle prompts list» names it.")),
+]  # fmt: skip
+Candidates = Annotated[
+    int,
+    typer.Option("--candidates", metavar="N",
+                 help=t("Write so many answers and take the most frequent.")),
+]  # fmt: skip
+Strict = Annotated[
+    bool, typer.Option("--strict", help=t("Leave out sentences that no passage supports."))
+]
+Explain = Annotated[
+    bool, typer.Option("--explain", help=t("Show how the passages were found, with scores."))
+]

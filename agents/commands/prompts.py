@@ -11,7 +11,7 @@ from agents.commands.building import (
     open_collection,
 )  # fmt: skip
 from agents.commands.help_pages import Command, Group
-from agents.commands.options import Debug, Home, Json, Model, Name, Quiet, Url, Where
+from agents.commands.options import Debug, Home, Json, Model, Name, Passages, Quiet, Url, Where
 from indexes.i18n import language, t
 
 app = typer.Typer(
@@ -46,7 +46,7 @@ def prompts_show(
 def prompts_try(
     name: Annotated[str, typer.Argument(metavar="NAME", help=t("The prompt."))],
     question: Annotated[str, typer.Argument(metavar="QUESTION", help=t("The question."))],
-    k: Annotated[int, typer.Option("-k", help=t("Number of passages to read."))] = 5,
+    k: Passages = 5,
     where: Where = None,
     printed: Annotated[
         bool, typer.Option("--print", help=t("Show the first messages; ask no model."))

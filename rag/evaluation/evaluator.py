@@ -21,6 +21,10 @@ from rag.evaluation.pipelines import Bench, prompt_texts
 from rag.evaluation.records import Header, Outcome, PipelineName
 from rag.evaluation.runs import Run, Runs, RunWriter
 from rag.evaluation.shelves import Progress, opened, with_known_gold
+from rag.prompting.library import PromptLibrary
+from rag.prompting.types import LANGUAGES
+from rag.prompts import ANSWER
+from rag.retrieval.plan import plan_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -71,13 +75,17 @@ class Prepared:
     half: Half
     questions: tuple[Question, ...]
     collections: Mapping[str, Collection]
+    prompts: PromptLibrary
 
 
 @contextmanager
 def prepared(
     plan: Plan, home: Path, notice: Notice | None = None, progress: Progress | None = None
 ) -> Iterator[Prepared]:
-    """Read and index the set, and choose the questions."""
+    """Read and index the set, and choose the questions. Raises `UsageError` where there is no such
+    plan or prompt."""
+    prompts = PromptLibrary.of(home)
+    _check_options(plan.options, prompts)
     dataset = load_dataset(plan.dataset)
     with opened(dataset, home, plan.collection, notice, progress) as collections:
         if not dataset.corpora:
@@ -86,7 +94,13 @@ def prepared(
         if plan.retrieval_only:
             dataset = _findable(dataset)
         questions = choose(dataset, plan.limit, half, plan.seed)
-        yield Prepared(plan, dataset, half, questions, collections)
+        yield Prepared(plan, dataset, half, questions, collections, prompts)
+
+
+def _check_options(options: Mapping[str, Any], prompts: PromptLibrary) -> None:
+    """A wrong name is told before a set is indexed."""
+    plan_of(options.get("plan"))
+    prompts.get(options.get("prompt", ANSWER), LANGUAGES[0])
 
 
 def _findable(dataset: Dataset) -> Dataset:
@@ -109,6 +123,7 @@ def bind(ready: Prepared, chat: "BaseChatModel | None", runs: Runs) -> Header:
         )
     now = datetime.now(UTC)
     collections = ready.collections.values()
+    prompt = ready.plan.options.get("prompt", ANSWER)
     return Header(
         run=runs.free_name(f"{_stem(ready.dataset.name)}-{now:%Y%m%d-%H%M%S}"),
         started=now.isoformat(timespec="seconds"),
@@ -125,7 +140,7 @@ def bind(ready: Prepared, chat: "BaseChatModel | None", runs: Runs) -> Header:
         model=model_name(chat) if chat is not None else "",
         options=dict(ready.plan.options),
         settings={name: getattr(chat, name, None) for name in _SETTINGS} if chat else {},
-        prompts=prompt_texts() if chat is not None else {},
+        prompts=prompt_texts(ready.prompts, prompt) if chat is not None else {},
         versions={**{name: version(name) for name in _PACKAGES}, "python": python_version()},
     )
 
@@ -156,7 +171,7 @@ def evaluate(
         ]
         benches: queue.SimpleQueue[Bench] = queue.SimpleQueue()
         for _ in range(ready.plan.concurrency):
-            benches.put(Bench(ready.collections, chat, header.seed, header.options))
+            benches.put(Bench(ready.collections, chat, header.seed, header.options, ready.prompts))
         _ask_all(benches, todo, writer, _Rate(progress, len(done), len(done) + len(todo)))
     return runs.read(resume or header.run)
 

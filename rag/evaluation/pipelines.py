@@ -18,12 +18,14 @@ from indexes.types import SearchResult
 from rag.evaluation.datasets import Question
 from rag.evaluation.recording import Recorder, recorded
 from rag.evaluation.records import Cited, Passage, PipelineName, Reply
+from rag.prompting.types import LANGUAGES
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
 
     from rag.answering import RAG
+    from rag.prompting.library import PromptLibrary
     from rag.types import Answer
 
 NAIVE_PASSAGES: Final = 5
@@ -73,7 +75,8 @@ class Pipeline(Protocol):
 
 class Bench:
     """The pipelines over ``collections`` (by the questions' groups; "" for all), with a chat model
-    of their own whose calls are recorded. ``options`` are those of `RAG.ask`."""
+    of their own whose calls are recorded. ``options`` are those of `RAG.ask`, whose prompt is taken
+    from ``prompts``."""
 
     def __init__(
         self,
@@ -81,10 +84,12 @@ class Bench:
         chat: "BaseChatModel | None",
         seed: int,
         options: Mapping[str, Any],
+        prompts: "PromptLibrary",
     ) -> None:
         self._recorder = Recorder()
         self._chat = recorded(chat, self._recorder, seed) if chat is not None else None
         self._collections, self._options = collections, options
+        self._prompts = prompts
         self._rags: dict[str, RAG] = {}
 
     def ask(self, name: PipelineName, question: Question) -> Reply:
@@ -110,6 +115,8 @@ class Bench:
         from rag.answering import RAG
 
         rag = self._rags.setdefault(collection.name, RAG(collection, self._chat))
+        # The collection of a set lies in a home of its own, where no prompts are.
+        rag.prompts = self._prompts
         return _Waggle(rag, self._options)
 
     def _with_short(self, question: Question, reply: Reply) -> Reply:
@@ -186,9 +193,12 @@ class _Retrieval:
         return Reply(status="retrieved", contexts=contexts, timings_ms=found.timings_ms)
 
 
-def prompt_texts() -> dict[str, str]:
-    """The prompts of all pipelines by name and language, without passages and question."""
-    from rag.prompts import answer_messages
+def prompt_texts(library: "PromptLibrary", prompt: str) -> dict[str, str]:
+    """The prompts of all pipelines by name and language, without passages and question; those from
+    files, which are ``prompt`` from ``library`` and what goes with it, as ident and text. Raises
+    `UsageError` where there is no such prompt."""
+    from rag.prompting.library import SHARED, built_in
+    from rag.prompts import CHECK
 
     texts = {
         f"{name}.{lang}": text
@@ -197,9 +207,13 @@ def prompt_texts() -> dict[str, str]:
         )
         for lang, text in by_language.items()
     }  # fmt: skip
-    for lang, question in (("en", "What is asked?"), ("zh", "问的是什么？")):
-        messages = answer_messages(question, ())
-        texts[f"waggle.{lang}"] = "\n\n".join(str(message.text) for message in messages)
+    for lang in LANGUAGES:
+        for role, file in (
+            ("waggle", library.get(prompt, lang)),
+            ("shared", library.get(SHARED, lang)),
+            ("check", built_in().get(CHECK, lang)),
+        ):
+            texts[f"{role}.{lang}"] = f"{file.ident}\n\n{file.text}"
     return texts
 
 

@@ -195,12 +195,13 @@ def _lines(
         seen = set()
         for key, value in node.value:
             line = key.start_mark.line + 2
+            if not isinstance(key, yaml.ScalarNode):  # loading refuses it
+                continue
             if key.value in seen:
                 raise _Fault(line, t("The entry «{name}» stands there twice.", name=key.value))
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
-                yield (*where, key.value), line
-                yield from _lines(value, (*where, key.value))
+            seen.add(key.value)
+            yield (*where, key.value), line
+            yield from _lines(value, (*where, key.value))
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             yield (*where, index), value.start_mark.line + 2

@@ -4,7 +4,6 @@ Reimers and Gurevych, https://sbert.net/examples/cross_encoder/applications/READ
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -13,6 +12,7 @@ from typing import Any
 from indexes.errors import ModelFileError, UsageError
 from indexes.i18n import t
 from indexes.types import SearchResult
+from rag.reranking import best_first
 from rag.settings import RerankSettings, load_rerank_settings
 
 _BATCH = 16
@@ -36,10 +36,7 @@ class CrossEncoder:
         if not passages:
             return []
         scores = self.scores(question, [passage.text for passage in passages])
-        order = sorted(range(len(passages)), key=lambda n: (-scores[n], passages[n].rank))
-        return [
-            replace(passages[n], rank=rank, score=scores[n]) for rank, n in enumerate(order[:k], 1)
-        ]
+        return best_first(passages, scores, k)
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
         """How well each text fits the question; higher is better."""

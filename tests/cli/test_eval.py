@@ -145,3 +145,23 @@ def test_without_the_package_for_rankings(
     assert "pip install ir-measures" in done.err
     assert "R@1" not in done.out
     assert waggle("eval", "squad_en", "--retrieval-only").code == 2
+
+
+def test_a_run_is_bound_to_its_plan_and_prompt(waggle: Command, pupil: Pupil, home: Path) -> None:
+    """One's own prompt among them, and no set is indexed for a name that is none."""
+    for wrong in (("--plan", "x"), ("--prompt", "x")):
+        assert waggle("eval", "squad_en", *wrong).code == 2
+    assert not (home / "evaluations").exists()
+    built_in = waggle("prompts", "show", "role", "--language", "en").out
+    (home / "prompts").mkdir()
+    (home / "prompts" / "role.en.md").write_text(f"{built_in}\nBe brief.\n", "utf-8")
+    options = ("--limit", 1, "--half", "all", "--plan", "plain", "--prompt", "role")
+    shape = waggle("eval", "squad_en", *options, "--json").json
+    header, *outcomes = map(json.loads, Path(shape["file"]).read_text("utf-8").splitlines())
+    assert header["options"] == {"k": 5, "plan": "plain", "prompt": "role"}
+    ident, _, text = header["prompts"]["waggle.en"].partition("\n\n")
+    assert text.endswith("Be brief.")
+    assert outcomes
+    for outcome in outcomes:
+        reply = outcome["reply"]
+        assert (reply["plan"], reply["prompt"]) == ("plain", ident)

@@ -29,14 +29,16 @@ def test_words_bars_and_heat_map_are_shown_without_colour(waggle: Command) -> No
     assert "\x1b" not in done.out
 
 
-def test_importance_is_painted_on_a_terminal(process: Command, home: Path) -> None:
-    colours = {"FORCE_COLOR": "1", "TERM": "xterm", "COLORTERM": "truecolor"}
-    done = process("explain", "attention", "the bees", "-q", "--home", home, **colours)
+def test_importance_is_painted_on_a_terminal(
+    waggle: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLORTERM": "truecolor"}.items():
+        monkeypatch.setenv(name, value)
+    done = waggle("explain", "attention", "the bees", "-q")
     assert re.search(r"\x1b\[30;48;2;245;158;11mbees\x1b\[0m", done.out)
     assert not re.search(r"\x1b\[30;48;2;245;158;11mthe", done.out)
-    plain = process("explain", "attention", "the bees", "-q", "--home", home,
-                    **colours, NO_COLOR="1")  # fmt: skip
-    assert "48;2" not in plain.out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "48;2" not in waggle("explain", "attention", "the bees", "-q").out
 
 
 def test_unknown_characters_are_said_and_marked(

@@ -1,8 +1,8 @@
 """docs/prompts.md teaches by examples: each of them is run."""
 
 import json
-import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,9 +15,7 @@ import pytest
 from rag.prompting.files import Head
 from rag.prompting.library import built_in
 from rag.prompting.schemas import SCHEMAS
-from tests.cli.conftest import ChatServer
-
-Command = Callable[..., Any]
+from tests.cli.conftest import ChatServer, Command
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {"en": ROOT / "docs" / "prompts.md", "zh": ROOT / "docs" / "prompts.zh.md"}
@@ -53,48 +51,45 @@ def reply(body: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_examples_run(
-    lang: str, home: Path, tmp_path: Path, examples: Path, chat_server: ChatServer,
-    environment: Callable[[], dict[str, str]],
+    lang: str, waggle: Command, home: Path, tmp_path: Path, examples: Path,
+    chat_server: ChatServer, environment: Callable[[], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     folder = tmp_path / "here"
     shutil.copytree(examples, folder / "examples")
     (folder / "prompts").mkdir()
     (settings,) = blocks(lang, "toml")
     (folder / "waggle.toml").write_text(settings, encoding="utf-8")
-    script = tmp_path / "waggle"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT / "cli.py"}" "$@"\n')
-    script.chmod(0o755)
-    variables = {
-        **environment(), "PATH": f"{tmp_path}:{os.environ['PATH']}", "WAGGLE_HOME": str(home),
-        "WAGGLE_CHAT_URL": chat_server.url,
-    }  # fmt: skip
+    variables = {"WAGGLE_HOME": str(home), "WAGGLE_CHAT_URL": chat_server.url}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
     chat_server.reply = reply  # type: ignore[method-assign]
     (own,) = blocks(lang, "markdown")
-
-    def shell(line: str) -> str:
-        done = subprocess.run(["bash", "-c", line], cwd=folder, env=variables, timeout=120,
-                              capture_output=True, text=True)  # fmt: skip
-        assert done.returncode == 0, (line, done.stderr)
-        return done.stdout
-
     for line in commands(lang):
-        out = shell(line)
+        command, _, file = line.partition(" > ")
+        done = waggle(*shlex.split(command)[1:])
+        assert done.code == 0, (line, done.err)
+        if file:
+            Path(file).write_text(done.out, encoding="utf-8")
         if " show answer" in line:
             begun = folder / "prompts" / f"plain-words.{lang}.md"
             answer = built_in().get("answer", lang).text
             assert begun.read_text("utf-8") == f"{answer}\n"
             begun.write_text(own, encoding="utf-8")
         elif " try " in line and "--print" not in line:
-            assert "An answer. [1]" in out, line
+            assert "An answer. [1]" in done.out, line
     assert (
         own.partition("---\n")[2].splitlines()[-2]
         in chat_server.requests[-1]["messages"][1]["content"]
     )
     (code,) = blocks(lang, "python")
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=variables, timeout=120,
-                          capture_output=True, text=True)  # fmt: skip
-    assert done.stdout.startswith("system "), done.stderr
-    assert built_in().get("quote-first", lang).ident in done.stdout
+    python = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env={**environment(), **variables}, timeout=120,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert python.stdout.startswith("system "), python.stderr
+    assert built_in().get("quote-first", lang).ident in python.stdout
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

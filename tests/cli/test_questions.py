@@ -14,7 +14,8 @@ SEARCH = {"query", "mode", "collection", "generation", "results", "timings_ms"}
 RESULT = {"rank", "score", "chunk_id", "source", "title", "page", "heading", "start", "end",
           "text", "metadata"}  # fmt: skip
 ANSWER = {"question", "answer", "status", "citations", "contexts", "model", "prompt", "collection",
-          "generation", "usage", "timings_ms"}  # fmt: skip
+          "generation", "usage", "timings_ms", "short", "plan", "citation_precision",
+          "citation_recall"}  # fmt: skip
 CITATION = {"number", "claim", "source", "title", "page", "start", "end", "quote", "support"}
 
 QUESTION = "What does a run straight up the comb stand for?"
@@ -136,7 +137,7 @@ def test_ask_without_a_model_gives_the_passages(waggle: Command, shelf: Path) ->
 def test_ask_answers_with_citations(waggle: Command, shelf: Path, chat_server: Any) -> None:
     passage = waggle("search", QUESTION, "-k", "1", "--json").json["results"][0]["text"]
     claim = max(passage.replace("\n", " ").split(". "), key=len).strip()
-    chat_server.draft = f"{claim} [1]."
+    chat_server.draft = f"{claim}. [1]"
     done = waggle("ask", QUESTION, "--chat-url", chat_server.url, "--json")
     assert done.code == 0, done
     assert done.json.keys() == ANSWER

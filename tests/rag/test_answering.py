@@ -13,7 +13,7 @@ import pytest
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 
-from agents.shapes import AnswerShape
+from agents.answer_shapes import AnswerShape
 from agents.terminal import Terminal
 from indexes.collection import Collection
 from indexes.errors import EndpointError, UsageError
@@ -228,9 +228,9 @@ def test_what_the_model_cannot_read_is_left_out_and_told(
     (prompt,) = [body["messages"][1]["content"] for body in server.bodies if body.get("stream")]
     read = [context.text in prompt for context in retrieved.contexts]
     assert read == [True, True, False, False]
-    Terminal().final(answer, answer.text)
+    Terminal().final(answer)
     assert capsys.readouterr().out.rstrip().endswith(sentence)
-    Terminal(as_json=True).final(answer, "")
+    Terminal(as_json=True).final(answer)
     assert json.loads(capsys.readouterr().out)["notices"] == [sentence]
 
 
@@ -245,7 +245,10 @@ def test_a_check_that_does_not_fit_supports_nothing(notes: Collection, server: S
 
     def respond(handler: BaseHTTPRequestHandler) -> None:
         if server.bodies[-1].get("stream"):
-            draft = "He shared a Nobel Prize in 1973. [1] The waggle dance was decoded by Karl von Frisch. [1]"
+            draft = (
+                "He shared a Nobel Prize in 1973. [1] "
+                "The waggle dance was decoded by Karl von Frisch. [1]"
+            )
             events(delta(content=draft))(handler)
         else:
             message = "This model's maximum context length is 100 tokens."

@@ -9,7 +9,7 @@ from indexes.collection import Collection
 from indexes.errors import UsageError
 from rag import RAG
 from rag.retrieval.types import Turn
-from rag.types import Finished, Retrieved, Token
+from rag.types import Answer, Event, Finished, Retrieved, Token
 
 TEXTS = {
     "/notes/dance.md": "Karl von Frisch decoded the waggle dance. He shared a Nobel Prize in 1973.",
@@ -25,7 +25,13 @@ def notes(collection: Collection) -> Collection:
     return collection
 
 
-def shown(events: list[Any]) -> str:
+def finished(events: list[Event]) -> Answer:
+    last = events[-1]
+    assert isinstance(last, Finished)
+    return last.answer
+
+
+def shown(events: list[Event]) -> str:
     return "".join(event.text for event in events if isinstance(event, Token))
 
 
@@ -35,7 +41,7 @@ def shown(events: list[Any]) -> str:
 def test_counting_needs_no_model_and_cites_each_document(notes: Collection) -> None:
     events = list(RAG(notes, lambda: None).stream('How many documents mention "honey"?'))
     assert [type(event) for event in events] == [Token, Finished]
-    answer = events[-1].answer
+    answer = finished(events)
     assert answer.status == "answered"
     assert shown(events) == answer.text
     assert answer.text.startswith("1 document mentions «honey»")
@@ -51,11 +57,10 @@ def test_the_users_filter_holds_for_counting(notes: Collection) -> None:
     assert rag.ask("How many documents are there?", where='lang = "zh"').text.startswith("1 ")
 
 
-def test_within_a_conversation_nothing_is_counted(notes: Collection, scripted: Make) -> None:
-    chat = scripted(draft="I don't know.", checks=['{"question": "How many documents are there?"}'])
+def test_documents_are_counted_within_a_conversation_as_well(notes: Collection) -> None:
     turn = Turn("What is honey?", "Honey keeps for years. [1]")
-    answer = RAG(notes, chat).ask("How many documents are there?", history=[turn])
-    assert answer.status == "unanswerable"
+    answer = RAG(notes, lambda: None).ask("How many documents are there?", history=[turn])
+    assert answer.text.startswith("3 ")
 
 
 # -- techniques --------------------------------------------------------------------------------
@@ -82,12 +87,14 @@ def test_an_answer_names_its_plan_and_prompt(notes: Collection, scripted: Make) 
     assert (answer.precision, answer.recall) == (1.0, 1.0)
 
 
-@pytest.mark.parametrize("option", [{"plan": "nonsense"}, {"prompt": "nonsense"}])
+@pytest.mark.parametrize(
+    "option", [{"plan": "nonsense"}, {"prompt": "nonsense"}, {"prompt": "check"}]
+)
 def test_what_is_not_known_is_refused_at_once(
     notes: Collection, scripted: Make, option: dict[str, Any]
 ) -> None:
     chat = scripted(draft="Anything. [1]")
-    with pytest.raises(UsageError, match="nonsense"):
+    with pytest.raises(UsageError, match="nonsense|check"):
         RAG(notes, chat).ask("Who decoded the waggle dance?", **option)
     assert chat.asked == []
 
@@ -116,7 +123,7 @@ MIXED = "Karl von Frisch decoded the waggle dance. [1] He was born in Vienna in 
 
 def test_a_sentence_without_support_is_marked(notes: Collection, scripted: Make) -> None:
     events = list(RAG(notes, scripted(draft=MIXED)).stream("Who decoded the waggle dance?"))
-    answer = events[-1].answer
+    answer = finished(events)
     assert answer.text == shown(events)
     assert answer.text.endswith("He was born in Vienna in 1886. [?]")
     assert [c.support for c in answer.citations] == ["verbatim", "unsupported"]
@@ -127,7 +134,7 @@ def test_under_strict_it_is_left_out(notes: Collection, scripted: Make) -> None:
     events = list(
         RAG(notes, scripted(draft=MIXED)).stream("Who decoded the waggle dance?", strict=True)
     )
-    answer = events[-1].answer
+    answer = finished(events)
     assert answer.text == shown(events).strip() == "Karl von Frisch decoded the waggle dance. [1]"
     assert isinstance(events[0], Retrieved)
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from indexes.errors import UsageError
@@ -175,6 +175,8 @@ yamlish = st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(yamlish)
+@example("---\n? name: mine\n---\n")
+@example("---\n? [name, mine]\n: x\n---\n")
 def test_no_text_brings_the_reader_down(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.en.md"
     path.write_bytes(text.encode())
