@@ -94,7 +94,7 @@ def test_what_is_not_known_is_refused_at_once(
     notes: Collection, scripted: Make, option: dict[str, Any]
 ) -> None:
     chat = scripted(draft="Anything. [1]")
-    with pytest.raises(UsageError, match="nonsense|check"):
+    with pytest.raises(UsageError, match=r"nonsense|check"):
         RAG(notes, chat).ask("Who decoded the waggle dance?", **option)
     assert chat.asked == []
 
