@@ -107,7 +107,7 @@ class AnswerScreen(Screen):
 
     def sources(self, answer: Answer, *, quotes: bool = True) -> None:
         """The claims of an answer with what the sources say, and those that none supports."""
-        held = [citation for citation in answer.citations if citation.number]
+        held = [citation for citation in answer.citations if citation.support != "unsupported"]
         if held:
             self.line()
             self.line(t("Sources"), "bold")
@@ -117,7 +117,7 @@ class AnswerScreen(Screen):
             if quotes:
                 self.line(f"    “{preview(citation.quote)}”")
         for citation in answer.citations:
-            if not citation.number:
+            if citation.support == "unsupported":
                 claim = preview(citation.claim)
                 self.line(t("[?] No passage supports: {claim}", claim=claim), "yellow")
 

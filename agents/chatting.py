@@ -198,7 +198,7 @@ def _piped() -> str:
 def _as_markdown(answer: Answer) -> str:
     """A question with its answer and the words that it stands on."""
     parts = [f"## {one_line(answer.question)}", clean(answer.text)]
-    held = [citation for citation in answer.citations if citation.number]
+    held = [citation for citation in answer.citations if citation.support != "unsupported"]
     if held:
         parts.append(f"**{t('Sources')}**")
     for citation in held:
@@ -208,6 +208,6 @@ def _as_markdown(answer: Answer) -> str:
     parts += [
         t("[?] No passage supports: {claim}", claim=one_line(citation.claim))
         for citation in answer.citations
-        if not citation.number
+        if citation.support == "unsupported"
     ]
     return "\n\n".join(parts) + "\n"

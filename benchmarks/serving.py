@@ -56,7 +56,7 @@ class Size:
     batch: int = 64
 
 
-PROCESSOR: Final = Size(readers=(1, 4), passages=1000, answer=32, texts=128, batch=16)
+PROCESSOR: Final = Size(readers=(1, 4), passages=600, answer=32, texts=128, batch=16)
 """What a machine without a GPU does in a quarter of an hour."""
 SMALL: Final = Size(readers=(1, 2), passages=100, answer=8, texts=16, text=32, batch=4)
 

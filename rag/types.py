@@ -20,9 +20,8 @@ class Citation:
     """A claim of the answer and the exact span of the source that it leans on.
 
     ``number`` is that of the passage in the prompt, as in the answer's ``[number]``. The quote is
-    ``document.text[start:end]`` of ``source``, to the character. A claim without support leans on
-    nothing: its ``number`` is 0, its place empty (no source, title, page or quote, ``start`` and
-    ``end`` 0).
+    ``document.text[start:end]`` of ``source``, to the character. An ``unsupported`` claim leans on
+    nothing: its place is the one most like it, for the reader to see.
     """
 
     number: int

@@ -30,7 +30,8 @@ class Verdict:
     ``recall`` the share of the claims that have a citation which holds them, after correction; each
     ``None`` where there is none to count (citation precision and recall after Gao et al.,
     «Enabling Large Language Models to Generate Text with Citations», EMNLP 2023, with each passage
-    judged by itself). A claim without support has a citation of passage 0, with no place.
+    judged by itself). A claim without support has an ``unsupported`` citation of the place that is
+    most like it.
     """
 
     text: str
@@ -121,7 +122,7 @@ class Verifying:
             return "", False
         if claim.says_nothing:
             return segment.lead + segment.text, False
-        self._citations.append(_unsupported(claim.text))
+        self._citations.append(self._citation(claim.text, self._nearest(claim)))
         return f"{segment.lead}{_marked(segment.text, UNSUPPORTED)}", False
 
     def _findings(self, claim: Claim, segment: Segment) -> Steps[list[Finding]]:
@@ -140,6 +141,16 @@ class Verifying:
                 return [finding]
         return []
 
+    def _nearest(self, claim: Claim) -> Finding:
+        """The place most like a claim that no passage holds: what a reader may want to see."""
+        passage = max(self._passages, key=lambda one: (nearness(one, claim), -one.number))
+        units = range(len(passage.units))
+        best = max(
+            units, key=lambda i: (passage.units[i].words.held(claim.words), -i), default=None
+        )
+        span = (0, len(passage.text)) if best is None else passage.quoted(range(best, best + 1))
+        return Finding(passage.number, span, "unsupported")
+
     def _citation(self, claim: str, finding: Finding) -> Citation:
         context = self._passages[finding.number - 1].context
         start, end = finding.span
@@ -154,10 +165,6 @@ class Verifying:
             quote=context.text[start:end],
             support=finding.support,
         )
-
-
-def _unsupported(claim: str) -> Citation:
-    return Citation(0, claim, "", "", None, 0, 0, "", "unsupported")
 
 
 def _marked(text: str, marks: str) -> str:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from indexes.folding import fold
 from indexes.types import SearchResult
 from rag.steps import Steps, run
-from rag.types import Citation
 from rag.verifying import Verdict, Verifying
 
 DANCE = (
@@ -84,10 +83,10 @@ def test_a_paraphrase_is_entailed_when_the_model_says_so() -> None:
     answer = "It was Karl von Frisch who decoded the dance, in 1944. [1]"
     (citation,) = verdict("Who decoded it?", answer, says(True)).citations
     assert (citation.support, citation.quote) == ("entailed", "Karl von Frisch decoded it in 1944.")
-    found = verdict("Who decoded it?", answer, says(False))
-    assert found.citations == (
-        Citation(0, "It was Karl von Frisch who decoded the dance, in 1944.", "", "", None, 0, 0,
-                 "", "unsupported"),
+    (citation,) = verdict("Who decoded it?", answer, says(False)).citations
+    assert citation.claim == "It was Karl von Frisch who decoded the dance, in 1944."
+    assert (citation.support, citation.quote) == (
+        "unsupported", "Karl von Frisch decoded it in 1944.",
     )  # fmt: skip
 
 
