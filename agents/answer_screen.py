@@ -107,19 +107,17 @@ class AnswerScreen(Screen):
 
     def sources(self, answer: Answer, *, quotes: bool = True) -> None:
         """The claims of an answer with what the sources say, and those that none supports."""
-        held = [citation for citation in answer.citations if citation.support != "unsupported"]
-        if held:
+        if answer.supported:
             self.line()
             self.line(t("Sources"), "bold")
-        for citation in held:
+        for citation in answer.supported:
             self.line(f"[{citation.number}] {span(citation)}  {t(citation.support)}",
                       _SUPPORT_STYLE[citation.support])  # fmt: skip
             if quotes:
                 self.line(f"    “{preview(citation.quote)}”")
-        for citation in answer.citations:
-            if citation.support == "unsupported":
-                claim = preview(citation.claim)
-                self.line(t("[?] No passage supports: {claim}", claim=claim), "yellow")
+        for citation in answer.unsupported:
+            claim = preview(citation.claim)
+            self.line(t("[?] No passage supports: {claim}", claim=claim), "yellow")
 
     def explained(self, answer: Answer) -> None:
         """How the passages were found, step by step, and what the answer is made with."""

@@ -198,16 +198,14 @@ def _piped() -> str:
 def _as_markdown(answer: Answer) -> str:
     """A question with its answer and the words that it stands on."""
     parts = [f"## {one_line(answer.question)}", clean(answer.text)]
-    held = [citation for citation in answer.citations if citation.support != "unsupported"]
-    if held:
+    if answer.supported:
         parts.append(f"**{t('Sources')}**")
-    for citation in held:
+    for citation in answer.supported:
         place = f"[{citation.number}] `{one_line(span(citation))}` ({t(citation.support)})"
         quote = "\n".join(f"> {line}".rstrip() for line in clean(citation.quote).splitlines())
         parts += [place, quote]
     parts += [
         t("[?] No passage supports: {claim}", claim=one_line(citation.claim))
-        for citation in answer.citations
-        if citation.support == "unsupported"
+        for citation in answer.unsupported
     ]
     return "\n\n".join(parts) + "\n"

@@ -133,7 +133,7 @@ class Asked:
         from langchain_core.messages import AIMessage
 
         self._asked = messages
-        self._verifying = Verifying(self._alone, self.contexts, self._check, strict=self._strict)
+        self._verifying = self._fresh_verifying()
         yield from pieces(chat, messages, self._take)
         cost = self._written
         return AIMessage(
@@ -179,10 +179,13 @@ class Asked:
         if self._verifying is not None:
             return (yield from self._verifying.finish())
         self._draft = draft.text
-        verifying = Verifying(self._alone, self.contexts, self._check, strict=self._strict)
+        verifying = self._fresh_verifying()
         shown = yield from verifying.take(draft.text)
         verdict = yield from verifying.finish()
         return replace(verdict, shown=shown + verdict.shown)
+
+    def _fresh_verifying(self) -> Verifying:
+        return Verifying(self._alone, self.contexts, self._check, strict=self._strict)
 
     def _checker(self, chat: "BaseChatModel") -> Check:
         if named := load_verify_settings().nli:

@@ -95,6 +95,16 @@ class Answer:
     precision: float | None = None
     recall: float | None = None
 
+    @property
+    def supported(self) -> tuple[Citation, ...]:
+        """The citations whose place holds their claim."""
+        return tuple(c for c in self.citations if c.support != "unsupported")
+
+    @property
+    def unsupported(self) -> tuple[Citation, ...]:
+        """The others, whose claims no passage holds."""
+        return tuple(c for c in self.citations if c.support == "unsupported")
+
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
