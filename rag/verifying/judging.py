@@ -1,30 +1,38 @@
 """Whether a passage holds a claim, and where."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from indexes.folding import fold
 from rag.steps import Steps
 from rag.types import Support
+from rag.verifying.anchoring import same_subject, says, telling
+from rag.verifying.asking import fits
 from rag.verifying.claims import Claim
-from rag.verifying.names import names_in
-from rag.verifying.passages import Passage, Unit
+from rag.verifying.measures import in_other_units
+from rag.verifying.names import initials
+from rag.verifying.passages import Passage
+from rag.verifying.placing import place
 from rag.verifying.polarity import opposed
-from rag.verifying.quantities import claimed
-from rag.verifying.words import content_words, is_figure
+from rag.verifying.words import is_figure
 
 Check = Callable[[int, str], Steps[bool]]
 """Asks the chat model, or an entailment model, whether passage ``number`` states a claim."""
 
-_NEW = 0.3
-"""The share of the words that a claim adds to its question that must stand beside its place."""
 _ALL = 0.5
-"""The same of all its words."""
-_SAID = 0.5
-"""The share of what a claim says of a figure that must stand in the figure's own sentence."""
+"""The share of a short answer's words that must stand beside its place."""
 _ANSWERED = 0.4
-"""The same of what the question asks, for a short answer with a figure."""
+"""The share of what the question asks that must stand in the sentence of a short answer's
+figure."""
 _TOGETHER = 0.5
-"""The share of the question's words beside a short answer from which the model is not asked."""
+"""The share of the question's words in the sentence of a short answer from which the model is not
+asked."""
+_SEVERAL = 2
+"""Words of the question, from which the model need not be asked for an answer in words."""
+_BESIDE = 0.3
+"""The weight of what is told beside a sentence."""
+_RIVAL = 0.7
+"""The share of what the best sentence tells of the question that the one with the answer must."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +49,16 @@ def judge(passage: Passage, claim: Claim, check: Check) -> Steps[Finding | None]
     and words leave it open: a small one says yes to almost anything."""
     if not _names_held(passage, claim):
         return None
-    if claim.is_short:
+    found = passage.find(claim.text)
+    repeats = len(claim.new) < len(claim.words)  # with words of its question it is a statement
+    if claim.is_short and (found or not repeats):
         return (yield from _judge_short(passage, claim, check))
-    if found := passage.find(claim.text):
+    if found:
         return Finding(passage.number, passage.quoted(passage.touched(found[0])), "verbatim")
-    place = _place(passage, claim)
-    if place is None or not (yield from check(passage.number, claim.text)):
+    found_in = place(passage, claim)
+    if found_in is None or not (yield from check(passage.number, claim.text)):
         return None
-    return Finding(passage.number, passage.quoted(range(place, place + 1)), "entailed")
+    return Finding(passage.number, passage.quoted(found_in), "entailed")
 
 
 def nearness(passage: Passage, claim: Claim) -> float:
@@ -63,99 +73,35 @@ def _names_held(passage: Passage, claim: Claim) -> bool:
     names = set(claim.names.sure)
     names |= {word for word in claim.names.opening if word not in claim.question.known}
     beside = known.values
-    return all(name in known.words for name in names) and all(
+    short = initials(known.text)
+    return all(name in known.words or name in short for name in names) and all(
         known.states(keys, beside) for keys in claim.values
     )
 
 
-def _place(passage: Passage, claim: Claim) -> int | None:
-    """The unit from which a claim may follow."""
-    if not passage.units:
-        return None
-    best = max(
-        range(len(passage.units)),
-        key=lambda i: (passage.units[i].words.held(claim.words), -i),
-    )
-    around = passage.around(best).words
-    if around.held(claim.words) < _ALL or around.held(claim.new) < _NEW:
-        return None
-    if opposed(claim.text, passage.units[best].text):
-        return None
-    clauses = Unit(passage.units[best].span, claim.text).clauses if claim.values else ()
-    for keys in claim.values:
-        told = next((c.text for c in clauses if keys in claimed(c.text)), claim.text)
-        if not any(
-            _anchored(passage, i, told, keys) or _anchored(passage, i, claim.text, keys)
-            for i in range(len(passage.units))
-        ):
-            return None
-    return best
-
-
-def _anchored(passage: Passage, index: int, told: str, keys: frozenset[str]) -> bool:
-    """Whether a unit states a figure, and what the claim tells of it."""
-    unit, beside = passage.units[index], passage.around(index)
-    if not unit.states(keys, beside.values):
-        return False
-    names = names_in(told)
-    words = _telling(content_words(told), names.sure | names.opening, passage)
-    return _says(passage, index, words, keys) and _same_subject(passage, index, names.sure, keys)
-
-
-def _telling(words: Sequence[str], names: frozenset[str], passage: Passage) -> list[str]:
-    """The words that say something of a subject: neither names, figures nor in the headings."""
-    return [
-        word
-        for word in words
-        if word not in names and word not in passage.heading.words and not is_figure(word)
-    ]
-
-
-def _says(
-    passage: Passage,
-    index: int,
-    words: Sequence[str],
-    keys: frozenset[str],
-    share: float = _SAID,
-) -> bool:
-    """Whether a unit with a figure says enough of ``words``, and says them of no other figure."""
-    unit = passage.units[index]
-    known = passage.around(index).words if unit.span.kind == "row" else unit.words
-    ours = rival = 0.0
-    for clause in unit.clauses:
-        said = clause.words.held(words)
-        if clause.states(keys, unit.values):
-            ours = max(ours, said)
-        elif clause.values:
-            rival = max(rival, said)
-    return known.held(words) >= share and ours >= rival
-
-
-def _same_subject(
-    passage: Passage, index: int, names: frozenset[str], keys: frozenset[str]
-) -> bool:
-    """Whether the clause with the figure is about one of ``names``: it names one, or nothing else
-    and one is named beside it."""
-    unit, beside = passage.units[index], passage.around(index).words
-    near = passage.whole.words if unit.span.kind != "row" else beside
-    known = [n for n in names if n in passage.whole.words and n not in passage.heading.words]
-    for clause in unit.clauses:
-        if known and clause.states(keys, unit.values):
-            if any(name in clause.words for name in known):
-                return True
-            others = clause.names.sure | clause.names.opening
-            if not others and any(name in near for name in known):
-                return True
-    return not known
-
-
 def _judge_short(passage: Passage, claim: Claim, check: Check) -> Steps[Finding | None]:
     """A short answer is a claim only together with its question: both must stand in one place."""
-    question = claim.question
     found = [passage.touched(span) for span in passage.find(claim.text)]
     whole = [r for r in found if _is_unit(passage, r, claim)]
-    if whole and not claim.values:
+    if whole:
         return Finding(passage.number, passage.quoted(whole[0]), "verbatim")
+    if not _fits(claim):
+        return None
+    asked = [word for word in claim.question.words if word not in claim.words]
+    asked = [word for word in asked if word not in passage.heading.words] or asked
+    best = _asked_for(passage, _places(passage, claim, found), asked)
+    if best is None:
+        return None
+    span = passage.quoted(best)
+    if found and asked and _said_together(passage, best[0], claim, asked):
+        return Finding(passage.number, span, "verbatim")
+    if (yield from check(passage.number, claim.with_question)):
+        return Finding(passage.number, span, "entailed")
+    return None
+
+
+def _places(passage: Passage, claim: Claim, found: list[range]) -> list[range]:
+    """Where a short answer may stand."""
     places = found or [
         range(i, i + 1)
         for i in _likely(passage, claim)
@@ -163,22 +109,47 @@ def _judge_short(passage: Passage, claim: Claim, check: Check) -> Steps[Finding 
         and not opposed(claim.text, passage.units[i].text)
     ]
     if claim.values:
-        places = [r for r in places if _answers(passage, r[0], claim)]
-    if not places:
-        return None
-    asked = [word for word in question.words if word not in claim.words]
+        return [r for r in places if _answers(passage, r[0], claim)]
+    return places
 
-    def beside(place: range) -> float:
-        unit, near = passage.units[place[0]], passage.around(place[0])
-        return near.words.held(asked) + unit.words.held(asked) / 10
 
-    best = max(places, key=lambda place: (beside(place), -place[0]))
-    span = passage.quoted(best)
-    if found and asked and passage.around(best[0]).words.held(asked) >= _TOGETHER:
-        return Finding(passage.number, span, "verbatim")
-    if (yield from check(passage.number, claim.with_question)):
-        return Finding(passage.number, span, "entailed")
-    return None
+def _asked_for(passage: Passage, places: list[range], asked: list[str]) -> range | None:
+    """The place that tells most of what is asked, unless a sentence without the answer tells
+    clearly more: then that one answers the question, and otherwise."""
+
+    def tells(index: int) -> float:
+        unit, near = passage.units[index], passage.around(index)
+        return unit.words.held(asked) + near.words.held(asked) * _BESIDE
+
+    best = max(places, key=lambda place: (tells(place[0]), -place[0]), default=None)
+    if best is None or not asked:
+        return best
+    most = max(tells(index) for index in range(len(passage.units)))
+    return best if tells(best[0]) >= _RIVAL * most else None
+
+
+def _said_together(passage: Passage, index: int, claim: Claim, asked: list[str]) -> bool:
+    """Whether a short answer stands in the very clause that tells most of what is asked, of all
+    passage: then the model need not be asked."""
+    unit = passage.units[index]
+    if len(asked) < _SEVERAL and not claim.values:
+        return False
+    most = max(other.words.held(asked) for other in passage.units)
+    if unit.words.held(asked) < max(most, _TOGETHER):
+        return False
+    answer = fold(claim.text).text
+    said = [(clause.words.held(asked), clause) for clause in unit.clauses]
+    best = max((share for share, _ in said), default=0.0)
+    return any(share == best and answer in fold(clause.text).text for share, clause in said)
+
+
+def _fits(claim: Claim) -> bool:
+    """Whether a short answer is of the kind that its question wants."""
+    rest = [word for word in claim.words if not is_figure(word)]
+    return fits(
+        claim.question.text, claim.text, figures=bool(claim.values),
+        only_figures=bool(claim.values) and not rest,
+    )  # fmt: skip
 
 
 def _is_unit(passage: Passage, place: range, claim: Claim) -> bool:
@@ -206,8 +177,10 @@ def _answers(passage: Passage, index: int, claim: Claim) -> bool:
     """Whether the figures of a short answer stand in the sentence that the question asks for."""
     question = claim.question
     names = question.names.sure | claim.names.sure
-    words = _telling([*question.words, *claim.words], names, passage)
+    words = telling([*question.words, *claim.words], names, passage)
+    if in_other_units(claim.text, passage.units[index].text):
+        return False
     return all(
-        _says(passage, index, words, keys, _ANSWERED) and _same_subject(passage, index, names, keys)
+        says(passage, index, words, keys, _ANSWERED) and same_subject(passage, index, names, keys)
         for keys in claim.values
     )

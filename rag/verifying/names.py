@@ -14,7 +14,10 @@ _SENTENCE_START = re.compile(r"(?:^|[.!?:;。！？：；]|\n)\W*\Z")
 _TITLE = re.compile(
     r"《([^《》\n]{1,40})》|[“「『]([^“”「」『』\n]{2,40})[”」』]|\"([^\"\n]{2,40})\""
 )
-_HAN_RUN = re.compile(rf"{HAN}+(?:·{HAN}+)*")
+_HAN_RUN = re.compile(rf"{HAN}+(?:[·•‧・･]{HAN}+)*")
+_NAME_OF_SEVERAL = re.compile(
+    r"\b[A-Z][\w'’]*(?:[ -](?:(?:of|for|the|and|on|in)\s){0,2}[A-Z][\w'’]*)+"
+)
 _PROPER = frozenset(("nr", "nrt", "nrfg", "ns", "nt", "nz"))
 _FUNCTIONAL = frozenset(("p", "c", "r", "u", "ul", "uj", "d"))
 _GIVEN = frozenset(("n", "ns", "nr", "nz", "nrt", "a", "ag", "ng", "x", "j", "z"))
@@ -65,6 +68,15 @@ def names_in(text: str) -> Names:
     for match in _HAN_RUN.finditer(plain):
         sure.update(_chinese(match[0]))
     return Names(frozenset(sure - {""}), frozenset(opening))
+
+
+def initials(text: str) -> frozenset[str]:
+    """The abbreviations of the names of several words in ``text``: «who» of World Health
+    Organization."""
+    return frozenset(
+        "".join(re.findall(r"\b[A-Z]", match[0])).lower()
+        for match in _NAME_OF_SEVERAL.finditer(normalised(text))
+    )
 
 
 def _chinese(run: str) -> list[str]:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from indexes.words import normalised
+from rag.verifying.words import COUNTED
 
 _DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _TENS = {"十": 10, "百": 100, "千": 1000}
+_WHOLE_TENS = {"廿": "二十", "卅": "三十"}
 _GROUPS = {"万": 10**4, "亿": 10**8}
 _WORDS = {
     word: n
@@ -76,8 +78,6 @@ _PERCENT = ("percent", "per")
 _NO_FIGURES = re.compile(
     "万一|十分(?!钟|之)|千万(?=别|不)|百姓|一些|一样|一般|统一|唯一|一直|一起|一定|三明治|万物|四川|九江|三亚"
 )
-# A lone Chinese numeral is a figure before what can be counted.
-_COUNTED = "年月日号天个只群种次岁人元米克公斤度倍名座条位张层级届周章分秒小时点块支瓶头部本家所篇"
 
 
 def stated(text: str) -> frozenset[str]:
@@ -105,6 +105,8 @@ def _values(text: str, *, strict: bool) -> list[frozenset[str]]:
         return pattern.sub(note, text)
 
     text = _MINUS.sub("-", normalised(text).casefold().replace("−", "-"))
+    for char, tens in _WHOLE_TENS.items():
+        text = text.replace(char, tens)
     text = _HAN_DATE.sub(lambda match: _in_digits(match[0]), text)
     for pattern in _DATES:
         text = take(pattern, lambda match: _date(match, strict))
@@ -143,7 +145,7 @@ def _number(match: re.Match[str], strict: bool) -> frozenset[str]:
         after = match.string[match.end() : match.end() + 1]
         alone = len(han) == 1 and not match["hundredths"]
         ordinal = match.string[match.start() - 1 : match.start()] == "第"
-        if strict and alone and not ordinal and (han in "一百千万亿" or after not in _COUNTED):
+        if strict and alone and not ordinal and (han in "一百千万亿" or after not in COUNTED):
             return frozenset()
         value = _of_han(han)
     else:

@@ -9,6 +9,8 @@ from indexes.folding import HAN, fold, is_han
 from indexes.words import terms
 
 _RUN = re.compile(rf"{HAN}+|(?:(?!{HAN})[^\W_])+")
+COUNTED = "年月日号天个只群种次岁人元米克公斤度倍名座条位张层级届周章分秒小时点块支瓶头部本家所篇"
+"""What may stand behind a Chinese numeral."""
 _FUNCTION_WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -22,6 +24,11 @@ _FUNCTION_WORDS = frozenset(
         "她们 我们 你们 可以 能够 没有 不是 就是 还是 已经 之一 其中 进行 一个 一种 以下 根据 资料 "
         "通过 对于 关于 使得 所述 属于 是的 不是的",
     )
+)
+_REFERS = re.compile(
+    r"\b(?:he|she|it|they|his|her|its|their|him|them|this|these|those|such)\b"
+    r"|[他她它其该該此这這](?!中|次|外|后|後|前|时|時|余|餘|他)",
+    re.IGNORECASE,
 )
 _ASKING = frozenset(
     re.findall(
@@ -63,11 +70,21 @@ _ALIKE = (
 def content_words(text: str) -> list[str]:
     """The distinct words of ``text`` that carry meaning, folded: words of letters and numbers
     but for common function words, and Chinese words of two characters and more."""
-    words: dict[str, None] = {}
+    return list(dict.fromkeys(ordered_words(text)))
+
+
+def ordered_words(text: str) -> list[str]:
+    """The same words one after another, repetitions kept."""
+    words: list[str] = []
     for run in _RUN.findall(fold(text).text):
         pieces = rjieba.cut(run) if is_han(run[0]) else [run]
-        words.update(dict.fromkeys(p for p in pieces if p not in _FUNCTION_WORDS and _heavy(p)))
-    return list(words)
+        words += [p for p in pieces if p not in _FUNCTION_WORDS and _heavy(p)]
+    return words
+
+
+def refers(text: str) -> bool:
+    """Whether a sentence speaks of something that was named before it."""
+    return bool(_REFERS.search(text))
 
 
 def asked_words(question: str) -> list[str]:
@@ -76,8 +93,10 @@ def asked_words(question: str) -> list[str]:
 
 
 def is_figure(word: str) -> bool:
-    """Whether a word is a number, in digits or written out: «3rd», «三十», but not «三角形»."""
-    return word[0].isdigit() or all(char.isnumeric() for char in word)
+    """Whether a word is a number, in digits or written out: «3rd», «三十», «三十七个», but not
+    «三角形»."""
+    counted = word[:-1] if len(word) > 1 and word[-1] in COUNTED else word
+    return word[0].isdigit() or all(char.isnumeric() for char in counted)
 
 
 def _heavy(word: str) -> bool:
