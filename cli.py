@@ -23,11 +23,11 @@ from agents.commands.help_pages import Command, Group
 from agents.commands.options import (
     Candidates,
     Debug,
-    Explain,
     Globs,
     Home,
     Json,
     Lines,
+    MinConfidence,
     Model,
     Name,
     Passages,
@@ -37,6 +37,7 @@ from agents.commands.options import (
     Strict,
     Url,
     Where,
+    Why,
 )
 from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t
@@ -218,7 +219,8 @@ def search_command(
 def ask_command(
     question: Annotated[str, typer.Argument(help=t("The question; «-» reads standard input."))],
     k: Passages = 5, where: Where = None, plan: Plan = None, prompt: PromptName = None,
-    candidates: Candidates = 1, strict: Strict = False, explain: Explain = False,
+    candidates: Candidates = 1, strict: Strict = False, min_confidence: MinConfidence = None,
+    explain: Why = False,
     chat_url: Url = None, chat_model: Model = None,
     home: Home = None, name: Name = None, json: Json = False, jsonl: Lines = False,
     quiet: Quiet = False, debug: Debug = False,
@@ -227,7 +229,10 @@ def ask_command(
 
     terminal = build_terminal(json or jsonl, quiet)
     settings = load_chat_settings(url=chat_url, model=chat_model)
-    options = build_asking(k, where, plan, prompt, candidates, strict=strict)
+    options = build_asking(
+        k, where, plan, prompt, candidates, strict=strict, min_confidence=min_confidence,
+        attribute=explain,
+    )  # fmt: skip
     with open_collection(home, name, terminal) as collection:
         rag = build_rag(collection, terminal, settings)
         code = 0

@@ -10,7 +10,8 @@ from agents.wording import place, preview, short, span
 from indexes.errors import UsageError
 from indexes.i18n import t
 from indexes.types import SearchResult
-from rag.types import Answer, Finished, Retrieved, Token, Trace
+from rag.scores import scores_of
+from rag.types import Answer, Finished, Retrieved, Token, Trace, Weighed
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 _SUPPORT_STYLE = {"verbatim": "green", "entailed": "cyan"}
 _SHOWN = 10
 """Passages that are listed for one step of a retrieval."""
+_BAR = 20
+"""Characters of the bar of a passage on which an answer leans alone."""
+_MUCH = 0.2
+"""The share from which a passage is shown as one that the answer leans on."""
+_JOINT = 2.0
+"""How many times more than by themselves passages weigh together that stand in for each other."""
 
 
 class AnswerScreen(Screen):
@@ -120,13 +127,20 @@ class AnswerScreen(Screen):
             self.line(t("[?] No passage supports: {claim}", claim=claim), "yellow")
 
     def explained(self, answer: Answer) -> None:
-        """How the passages were found, step by step, and what the answer is made with."""
+        """How the passages were found, step by step, their scores, which of them the answer leans
+        on, and what it is made with."""
         self.line()
         self.line(t("How it was found"), "bold")
         if not answer.steps:
             self.line(t("Counted over all documents of the collection; nothing was searched."))
         for number, step in enumerate(answer.steps, 1):
             self._step(number, step)
+        if answer.steps and answer.contexts:
+            self.line()
+            self.line(t("Scores of the passages"), "bold")
+            self.table(*_scores_table(answer))
+        if answer.weighed:
+            self._leaning(answer, answer.weighed)
         self.line()
         for name, value in _facts(answer):
             self.line(f"{name}: {value}")
@@ -141,6 +155,49 @@ class AnswerScreen(Screen):
         if (more := len(step.found) - _SHOWN) > 0:
             self.line(f"   {t('and {count} more', count=more)}", "dim")
 
+    def _leaning(self, answer: Answer, weighed: Weighed) -> None:
+        """A bar for each passage, as long as its share; what the numbers are, and their cost."""
+        self.line()
+        self.line(t("What the answer leans on"), "bold")
+        for one in answer.attributions:
+            bar = _bar(one.share)
+            self.line(f"[{one.number}] {bar:<{_BAR}} {one.share:>4.0%} {one.difference:>+7.2f}  "
+                      f"{place(answer.contexts[one.number - 1])}",
+                      "green" if one.share >= _MUCH else "dim")  # fmt: skip
+        gained = weighed.with_all - weighed.with_none
+        self.line(
+            t("The last number is what the log-probability of the answer loses without the "
+              "passage; without any it loses {gained}.", gained=f"{gained:.2f}"), "dim",
+        )  # fmt: skip
+        if gained > _JOINT * sum(max(one.difference, 0.0) for one in answer.attributions):
+            self.line(t("That is much more: several passages say the same, and each can stand in "
+                        "for another."), "dim")  # fmt: skip
+        self.line(
+            t("This cost {read} tokens read, {written} written, {seconds} s.",
+              read=f"{weighed.usage.prompt_tokens:,}", written=weighed.usage.completion_tokens,
+              seconds=f"{weighed.seconds:.1f}"), "dim",
+        )  # fmt: skip
+
+
+def _bar(share: float) -> str:
+    """In eighths of a character."""
+    eighths = round(share * _BAR * 8)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+def _scores_table(answer: Answer) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: what each leg of the retrieval gave each passage."""
+    rows = [
+        [f"[{one.number}]", *(_number(one.dense, 3), _number(one.lexical, 2)),
+         *(_number(one.fused, 3), _number(one.reranked, 3)), place(context)]
+        for one, context in zip(scores_of(answer), answer.contexts, strict=True)
+    ]  # fmt: skip
+    return ["", t("meaning"), t("words"), t("merged"), t("reranked"), t("passage")], rows
+
+
+def _number(score: float | None, digits: int) -> str:
+    return "–" if score is None else f"{score:.{digits}f}"
+
 
 def _style(answer: Answer) -> str:
     return "yellow" if answer.status == "unanswerable" else ""
@@ -148,8 +205,7 @@ def _style(answer: Answer) -> str:
 
 def _scored(result: SearchResult) -> str:
     """A passage with its score, and what each leg of the search gave it."""
-    dense = "–" if result.dense is None else f"{result.dense:.3f}"
-    lexical = "–" if result.lexical is None else f"{result.lexical:.2f}"
+    dense, lexical = _number(result.dense, 3), _number(result.lexical, 2)
     legs = t("meaning {dense}, words {lexical}", dense=dense, lexical=lexical)
     where = one_line(f"{short(result.source)}:{result.start}:{result.end}")
     return f"{result.rank:>2}  {result.score:.3f}  ({legs})  {where}"

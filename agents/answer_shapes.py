@@ -8,6 +8,7 @@ from pydantic import Field
 
 from agents.shapes import ResultShape, Shape
 from indexes.types import SearchResult
+from rag.scores import scores_of
 from rag.types import Answer, Trace
 
 
@@ -61,6 +62,34 @@ class StepShape(Shape):
         return cls.model_validate(trace)
 
 
+class ScoresShape(Shape):
+    number: int
+    dense: float | None
+    lexical: float | None
+    fused: float | None
+    reranked: float | None
+
+
+class AttributionShape(Shape):
+    """Log-probabilities (natural logarithms) of what the answer states."""
+
+    number: int
+    with_all: float
+    without: float
+    difference: float
+    share: float
+
+
+class WeighedShape(Shape):
+    """What the attributions are made of, and what they cost besides the answer's own ``usage``."""
+
+    with_all: float
+    with_none: float
+    tokens: int
+    usage: UsageShape
+    seconds: float
+
+
 class AnswerShape(Shape):
     question: str
     answer: str
@@ -80,11 +109,16 @@ class AnswerShape(Shape):
     notices: tuple[str, ...] = Field(default=(), exclude_if=lambda notices: not notices)
     steps: tuple[StepShape, ...] = Field(default=(), exclude_if=lambda steps: not steps)
     """With ``--explain``: how the passages were found."""
+    scores: tuple[ScoresShape, ...] = Field(default=(), exclude_if=lambda scores: not scores)
+    """With ``--explain``: what each leg of the retrieval gave each passage."""
+    attributions: tuple[AttributionShape, ...] = Field(default=(), exclude_if=lambda all: not all)
+    """With ``--explain``, where the server gives log-probabilities: what the answer leans on."""
+    weighed: WeighedShape | None = Field(default=None, exclude_if=lambda weighed: weighed is None)
 
     @classmethod
     def of(cls, answer: Answer, *, explain: bool = False) -> Self:
         names = set(cls.model_fields) & {field.name for field in fields(answer)}
-        names -= {"contexts", "citations", "usage", "steps"}
+        names -= {"contexts", "citations", "usage", "steps", "attributions", "weighed"}
         return cls(
             answer=answer.text,
             contexts=tuple(ContextShape.of(n, r) for n, r in enumerate(answer.contexts, 1)),
@@ -93,5 +127,8 @@ class AnswerShape(Shape):
             citation_precision=answer.precision,
             citation_recall=answer.recall,
             steps=tuple(StepShape.of(step) for step in answer.steps) if explain else (),
+            scores=tuple(map(ScoresShape.model_validate, scores_of(answer))) if explain else (),
+            attributions=tuple(map(AttributionShape.model_validate, answer.attributions)),
+            weighed=WeighedShape.model_validate(answer.weighed) if answer.weighed else None,
             **{name: getattr(answer, name) for name in names},
         )

@@ -186,7 +186,7 @@ def _present(
         return
     _scores_table(terminal, shape)
     for comparison in shape.comparisons:
-        _comparison_table(terminal, comparison)
+        comparison_table(terminal, comparison)
     for lang, fit in shape.calibration.items():
         terminal.line(
             t(
@@ -216,7 +216,7 @@ def _comparisons(run: Run, others: Sequence[Run]) -> list[ComparisonShape]:
     main = run.header.pipelines[0]
     ours = _by(run, main)
     found = [
-        _comparison(f"{run.header.run} {name}", f"{run.header.run} {main}", (),
+        comparison_of(f"{run.header.run} {name}", f"{run.header.run} {main}", (),
                     _by(run, name), ours, run.header)
         for name in run.header.pipelines[1:]
     ]  # fmt: skip
@@ -229,7 +229,7 @@ def _comparisons(run: Run, others: Sequence[Run]) -> list[ComparisonShape]:
         changed = changed_bindings(other.header, run.header)
         theirs = _by(other, other.header.pipelines[0])
         found.append(
-            _comparison(other.header.run, run.header.run, changed, theirs, ours, run.header)
+            comparison_of(other.header.run, run.header.run, changed, theirs, ours, run.header)
         )
     return found
 
@@ -238,10 +238,11 @@ def _by(run: Run, pipeline: PipelineName) -> list[Outcome]:
     return [outcome for outcome in run.outcomes if outcome.pipeline == pipeline]
 
 
-def _comparison(
+def comparison_of(
     first: str, second: str, changed: Sequence[str], before: Sequence[Outcome],
     now: Sequence[Outcome], header: Header,
 ) -> ComparisonShape:  # fmt: skip
+    """What the outcomes called ``second`` have over those called ``first``."""
     changes = compare(before, now, header.scoring)
     return ComparisonShape.model_validate(
         {"first": first, "second": second, "changed": tuple(changed), "changes": changes}
@@ -270,7 +271,8 @@ def _cell(figure: "Figure | object") -> str:
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}] ({count})"
 
 
-def _comparison_table(terminal: Terminal, comparison: ComparisonShape) -> None:
+def comparison_table(terminal: Terminal, comparison: ComparisonShape) -> None:
+    """The figures of both, and their differences."""
     terminal.line(f"{comparison.first} → {comparison.second}", "bold")
     if comparison.changed:
         terminal.line(t("They differ in: {names}.", names=", ".join(comparison.changed)))

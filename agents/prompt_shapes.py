@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
 from agents.answer_shapes import ContextShape, UsageShape
+from agents.evaluation_shapes import ChangeShape, ComparisonShape
 from agents.shapes import Shape
 
 if TYPE_CHECKING:
@@ -98,6 +99,67 @@ class DraftShape(Shape):
             usage=UsageShape.model_validate(draft.usage),
             notices=tuple(notices),
         )
+
+
+class VerdictShape(Shape):
+    """``better`` is the name of the better prompt, ``null`` where the difference is within
+    chance."""
+
+    group: str
+    first: str
+    second: str
+    better: str | None
+    score: ChangeShape
+    against: tuple[str, ...]
+    sentence: str
+
+
+class PromptRunShape(Shape):
+    name: str
+    prompt: str
+    run: str
+    file: str
+    outcomes: int
+
+
+class PromptComparisonShape(Shape):
+    dataset: str
+    half: str
+    model: str
+    prompts: tuple[PromptRunShape, ...]
+    comparisons: tuple[ComparisonShape, ...]
+    verdicts: tuple[VerdictShape, ...]
+
+
+class CandidateShape(Shape):
+    prompt: str
+    instruction: str
+    examples: int
+    score: float
+    questions: int
+    run: str
+
+
+class RefusedShape(Shape):
+    instruction: str
+    reason: str
+
+
+class ImprovementShape(Shape):
+    """``path`` is the file that was written, ``null`` where nothing better was found."""
+
+    prompt: str
+    name: str
+    language: Literal["en", "zh"]
+    dataset: str
+    model: str
+    answers_at_most: int
+    tried: tuple[CandidateShape, ...]
+    refused: tuple[RefusedShape, ...]
+    best: str
+    comparison: ComparisonShape | None
+    verdict: VerdictShape | None
+    path: str | None
 
 
 def message_shapes(messages: "Sequence[BaseMessage]") -> tuple[MessageShape, ...]:

@@ -1,7 +1,7 @@
 """The library of prompts as seen from outside: listed, shown, tried on a question."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from indexes.collection import Collection
     from indexes.types import SearchResult
     from rag.prompting.techniques import Draft
+    from rag.retrieval.retrieving import Retrieval
 
 
 def list_prompts(terminal: "Terminal", home: Path) -> None:
@@ -65,12 +66,13 @@ def _origin(prompt: Prompt) -> str:
 @dataclass(frozen=True, slots=True)
 class Trial:
     """A question that a prompt is tried on; its passages are the ``k`` best that ``where`` lets
-    through."""
+    through, found by the retrieval plan ``plan``, by default that of the settings."""
 
     name: str
     question: str
     k: int
     where: str | None
+    plan: str | None = None
 
 
 def print_trial(terminal: "Terminal", collection: "Collection", trial: Trial) -> None:
@@ -78,7 +80,10 @@ def print_trial(terminal: "Terminal", collection: "Collection", trial: Trial) ->
     from rag.prompting.techniques import first_messages
 
     prompt, question = _prepared(collection, trial)
-    contexts = _passages(collection, question, trial)
+    found = _retrieved(collection, question, trial, lambda: None)
+    contexts = found.contexts
+    for notice in found.notices:
+        terminal.notice(notice)
     messages = first_messages(prompt, question, contexts, collection.embedder)
     if terminal.as_json:
         terminal.json(MessagesShape.of(prompt, question, messages))
@@ -104,22 +109,23 @@ def try_prompt(
     from rag.steps import run
 
     prompt, question = _prepared(collection, trial)
-    contexts = _passages(collection, question, trial)
-    notices: tuple[str, ...] = ()
     chat = start()
     if chat is None:
         raise ModelError(t("There is no chat model here. Get one with: waggle models pull"))
+    found = _retrieved(collection, question, trial, lambda: chat)
+    contexts, notices = found.contexts, found.notices
     if contexts and (budget := PromptBudget.of(chat)) is not None:
         fitted = budget.fit(
             lambda n: first_messages(prompt, question, contexts[:n], collection.embedder),
             len(contexts),
         )
-        contexts, notices = contexts[: fitted.passages], fitted.notices
+        contexts, notices = contexts[: fitted.passages], (*notices, *fitted.notices)
 
     def search(query: str) -> "tuple[SearchResult, ...]":
         return collection.search(query, trial.k, where=trial.where).results
 
     draft = run(draft_of(Task(chat, prompt, question, contexts, search, collection.embedder)))
+    draft = replace(draft, usage=found.usage + draft.usage)
     shape = DraftShape.of(prompt, question, draft, model_name(chat), notices)
     if terminal.as_json:
         terminal.json(shape)
@@ -129,8 +135,10 @@ def try_prompt(
 
 def _prepared(collection: "Collection", trial: Trial) -> tuple[Prompt, str]:
     from rag.prompts import prompt_language
+    from rag.retrieval.plan import plan_of
 
     question = well_formed(trial.question).strip()
+    plan_of(trial.plan)  # a wrong name is told before a model is started
     if not question:
         raise UsageError(t("The question is empty."))
     prompt = PromptLibrary.of(collection.home).get(trial.name, prompt_language(question))
@@ -146,8 +154,20 @@ def _prepared(collection: "Collection", trial: Trial) -> tuple[Prompt, str]:
     return prompt, question
 
 
-def _passages(collection: "Collection", question: str, trial: Trial) -> "tuple[SearchResult, ...]":
-    return collection.search(question, trial.k, where=trial.where).results
+def _retrieved(
+    collection: "Collection", question: str, trial: Trial,
+    chat: "Callable[[], BaseChatModel | None]",
+) -> "Retrieval":  # fmt: skip
+    """The passages as the plan finds them; what needs the chat model is left out where there is
+    none."""
+    from rag.reranking import reranker_of
+    from rag.retrieval.plan import plan_of
+    from rag.retrieval.retrieving import Tools, retrieve
+    from rag.steps import run
+
+    tools = Tools(collection, chat, PromptLibrary.of(collection.home), reranker_of())
+    plan = plan_of(trial.plan)
+    return run(retrieve(tools, question, plan, k=trial.k, where=trial.where))
 
 
 def _show(terminal: "Terminal", shape: DraftShape, draft: "Draft") -> None:

@@ -18,6 +18,7 @@ from benchmarks.retrieval import fill
 from benchmarks.sets import MissingSetsError, Paragraph, Question, Task, data_folder, tasks
 from indexes.collection import Collection
 from indexes.embedding import default_embedder
+from rag.prompting.library import built_in
 from rag.retrieval.plan import PLANS, RetrievalPlan
 from rag.retrieval.retrieving import retrieve
 from rag.retrieval.types import Passages, Tools
@@ -106,7 +107,7 @@ def _row(
     questions: Sequence[Question],
     share: Callable[[Question, Passages], float],
 ) -> Row:
-    tools = Tools(collection, lambda: None)
+    tools = Tools(collection, lambda: None, built_in())
     shares, characters = [], []
     for question in questions:
         found = run(retrieve(tools, question.text, plan, k=k)).contexts

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from indexes.collection import Collection
 from rag.asked import DEFAULT_PASSAGES, Asked
+from rag.assessing import Assessor
 from rag.prompting.library import PromptLibrary
 from rag.prompting.techniques import draft_of
 from rag.prompts import ANSWER
@@ -31,7 +32,11 @@ class AskOptions(TypedDict, total=False):
     From the ``k`` best passages among those that the filter ``where`` lets through, found by
     ``plan`` (see `rag.retrieval.plan`), with ``prompt`` from the library. ``candidates`` above 1
     are that many drafts of which the most frequent counts. ``strict`` drops the sentences that no
-    passage holds, which are marked otherwise. ``history`` is the conversation so far.
+    passage holds, which are marked otherwise. ``min_confidence``, 0 to 1, is the
+    `Answer.confidence` from which on an answer is given, by default the one that was fitted to the
+    model (`rag.thresholds`). ``history`` is the conversation so far.
+    ``attribute`` finds out which passages the answer leans on (`rag.attribution`), which costs two
+    calls or three, and one more for each passage.
     """
 
     k: int
@@ -40,7 +45,9 @@ class AskOptions(TypedDict, total=False):
     prompt: str
     candidates: int
     strict: bool
+    min_confidence: float | None
     history: Sequence[Turn]
+    attribute: bool
 
 
 class RAG:
@@ -60,6 +67,7 @@ class RAG:
         self.collection = collection
         self.reranker = reranker or reranker_of()
         self.prompts = PromptLibrary.of(collection.home)
+        self.assessor = Assessor()
         self._chat: BaseChatModel | None = None
         self._budget: PromptBudget | None = None
         self._make_chat: ChatFactory = lambda: _from_settings(collection)
@@ -119,7 +127,9 @@ class RAG:
             prompt=options.get("prompt", ANSWER),
             candidates=options.get("candidates", 1),
             strict=options.get("strict", False),
+            min_confidence=options.get("min_confidence"),
             history=tuple(options.get("history", ())),
+            attribute=options.get("attribute", False),
         )
 
 
@@ -136,8 +146,14 @@ def answer(asked: Asked) -> Steps[Answer]:
             finished = asked.finish("no_model" if contexts else "unanswerable")
         else:
             task = yield from work(lambda: asked.task(chat))
-            draft = yield from draft_of(task)
-            finished = yield from asked.cite_and_verify(draft)
+            sure = yield from asked.assessed(task)
+            if sure is None:
+                finished = asked.finish("unanswerable")
+            else:
+                draft = yield from draft_of(sure)
+                finished = yield from asked.cite_and_verify(draft)
+            if asked.attribute:
+                finished = yield from asked.attributed(chat, finished)
     yield Finished(finished)
     return finished
 

@@ -10,14 +10,18 @@ from indexes.embedding.base import well_formed
 from indexes.errors import ContextOverflowError, UsageError
 from indexes.i18n import t
 from indexes.types import SearchResult, chunk_id
+from rag.assessing import Assessment
+from rag.attribution import attributed
 from rag.counting import answer_count, count_query
 from rag.prompting.techniques import Draft, Task, first_messages
+from rag.prompting.types import ALONE, MAIN
 from rag.prompts import check_messages, is_refusal, is_yes, prompt_language, unknown
 from rag.retrieval.plan import RetrievalPlan
 from rag.retrieval.retrieving import retrieve
 from rag.retrieval.types import Tools, Turn
 from rag.settings import load_verify_settings
 from rag.steps import Steps, ask, pieces
+from rag.thresholds import threshold_of
 from rag.types import Answer, AnswerStatus, Citation, Token, Trace, Usage
 from rag.verifying import Check, Verdict, Verifying
 
@@ -49,19 +53,23 @@ class Asked:
         prompt: str,
         candidates: int,
         strict: bool,
+        min_confidence: float | None,
         history: tuple[Turn, ...],
+        attribute: bool = False,
     ) -> None:
         if not question.strip():
             raise UsageError(t("The question is empty."))
         self.rag, self.question = rag, well_formed(question).strip()
         self.k, self.where, self.plan, self.history = k, where, plan, history
         self.contexts: tuple[SearchResult, ...] = ()
-        self._strict = strict
+        self.attribute = attribute
+        self._strict, self._least = strict, min_confidence
         self._lang = prompt_language(self.question)
         self._prompt = _answering(rag.prompts.get(prompt, self._lang), candidates)
         self._alone = self.question
         self._asked: Sequence[BaseMessage] = ()
         self._draft, self._model = "", ""
+        self._assessment = Assessment()
         self._usage = self._written = Usage()
         self._verifying: Verifying | None = None
         self._check: Check = _nothing
@@ -90,7 +98,7 @@ class Asked:
 
     def retrieve(self) -> Steps[tuple[SearchResult, ...]]:
         """The passages that the plan finds."""
-        tools = Tools(self.rag.collection, self.rag.chat, self.rag.reranker)
+        tools = Tools(self.rag.collection, self.rag.chat, self.rag.prompts, self.rag.reranker)
         found = yield from retrieve(
             tools, self.question, self.plan, k=self.k, where=self.where, history=self.history
         )
@@ -117,11 +125,26 @@ class Asked:
             self.contexts = self.contexts[: fitted.passages]
             self._notices.extend(fitted.notices)
         self._check = self._checker(chat)
-        streamed = self._prompt.technique == "once" and self._prompt.output is None
+        streamed = self._prompt.technique in ("once", "short-first") and self._prompt.output is None
         return Task(
             chat, self._prompt, self._alone, self.contexts, self._search, embedder,
             self._write if streamed else ask,
         )  # fmt: skip
+
+    def assessed(self, task: Task) -> Steps[Task | None]:
+        """The task with the words that answer, where they are known; ``None`` where it is too
+        unsure that the passages answer the question."""
+        with timed(self._timings, "assess"):
+            self._assessment = yield from self.rag.assessor.assess(
+                task.chat, self.rag.prompts, self._alone, self.contexts
+            )
+        self._usage += self._assessment.usage
+        confidence, least = self._assessment.confidence, self._least
+        if least is None:
+            least = threshold_of(self.rag.collection.home, self._model, self._lang)
+        if confidence is not None and confidence < least:
+            return None
+        return replace(task, short=self._assessment.short)
 
     def _search(self, query: str) -> Sequence[SearchResult]:
         return self.rag.collection.search(query, self.k, where=self.where).results
@@ -175,12 +198,24 @@ class Asked:
             yield Token(verdict.shown)
         return self.finish("answered", verdict, draft.short)
 
+    def attributed(self, chat: "BaseChatModel", answer: Answer) -> Steps[Answer]:
+        """The answer, and which passages it leans on."""
+        return (yield from attributed(chat, self._asked, answer, self.rag.budget()))
+
     def _verdict(self, draft: Draft) -> Steps[Verdict]:
+        """A sentence may say more than the passages hold, and its short form not."""
         if self._verifying is not None:
-            return (yield from self._verifying.finish())
-        self._draft = draft.text
+            verdict = yield from self._verifying.finish()
+        else:
+            verdict = yield from self._checked(draft.text)
+        if verdict.supported or not draft.short:
+            return verdict
+        return (yield from self._checked(draft.short))
+
+    def _checked(self, text: str) -> Steps[Verdict]:
+        self._draft = text
         verifying = self._fresh_verifying()
-        shown = yield from verifying.take(draft.text)
+        shown = yield from verifying.take(text)
         verdict = yield from verifying.finish()
         return replace(verdict, shown=shown + verdict.shown)
 
@@ -223,6 +258,7 @@ class Asked:
             short=short, plan=self.plan.name, steps=self._traces,
             precision=verdict.precision if verdict else None,
             recall=verdict.recall if verdict else None,
+            confidence=self._assessment.confidence,
         )  # fmt: skip
 
     def _note(self, sentence: str) -> None:
@@ -250,11 +286,12 @@ def _answering(prompt: "Prompt", candidates: int) -> "Prompt":
         raise UsageError(t("The number of candidates must be at least 1."))
     if candidates == 1:
         return prompt
-    if prompt.output is not None or prompt.technique not in ("once", "sample"):
+    if prompt.output is not None or prompt.technique not in ("once", "short-first", "sample"):
         raise UsageError(
             t("The prompt «{name}» comes to one answer: leave out --candidates.", name=prompt.name)
         )
-    return replace(prompt, technique="sample", samples=candidates)
+    steps = {MAIN: prompt.steps.get(ALONE, prompt.steps[MAIN])}
+    return replace(prompt, technique="sample", samples=candidates, steps=steps)
 
 
 def _context(number: int, match: "Match") -> SearchResult:

@@ -12,7 +12,7 @@ from indexes.types import SearchResult
 from rag.prompting.fencing import as_data
 from rag.prompting.library import SHARED, built_in
 from rag.prompting.rendering import messages_of, prefix
-from rag.prompting.types import MAIN
+from rag.prompting.types import ALONE, MAIN
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -23,7 +23,8 @@ CHECK = "check"
 """The name of the prompt that asks whether a passage states a claim."""
 
 _UNKNOWN = {"en": "I don't know: the documents do not say.", "zh": "不知道：文档里没有写。"}
-_YES = {"en": ("yes",), "zh": ("是", "yes")}
+YES = {"en": ("yes",), "zh": ("是", "能", "可以", "yes")}
+NO = {"en": ("no",), "zh": ("否", "不", "没有", "no")}
 _REFUSALS = (
     "i don't know", "i don’t know", "i do not know", "the passages do not", "the documents do not",
     "there is no information", "不知道", "我不知道", "资料里没有", "资料中没有", "文档里没有",
@@ -51,9 +52,9 @@ def task_messages(contexts: Sequence[SearchResult], lang: str, task: str) -> "li
 
 
 def answer_messages(question: str, contexts: Sequence[SearchResult]) -> "list[BaseMessage]":
-    """The messages that ask for a cited answer to ``question``."""
+    """The messages that ask for a cited answer to ``question``, of which nothing is known yet."""
     prompt = built_in().get(ANSWER, prompt_language(question))
-    return messages_of(prompt, {"question": question}, contexts)
+    return messages_of(prompt, {"question": question}, contexts, ALONE)
 
 
 def check_messages(
@@ -69,7 +70,7 @@ def check_messages(
 
 def is_yes(reply: str, lang: str) -> bool:
     """Whether a reply to `check_messages` affirms."""
-    return reply.strip().lower().startswith(_YES[lang])
+    return reply.strip().lower().startswith(YES[lang])
 
 
 def is_refusal(reply: str) -> bool:

@@ -1,5 +1,5 @@
-"""The scores from which on an answer is given, by model and language, in ``HOME/calibration.json``:
-scores of different models do not compare."""
+"""The confidence from which on an answer is given, by model and language: what was fitted here is
+in ``HOME/calibration.json``. That of different models does not compare."""
 
 import os
 from collections.abc import Mapping
@@ -12,6 +12,12 @@ from indexes.errors import DamagedError, SourceError
 from indexes.i18n import t
 
 FILE: Final = "calibration.json"
+UNFITTED: Final = 0.5
+"""For a model of which nothing is known: what it finds less probable than not is not given."""
+BUILT_IN: Final[Mapping[str, Mapping[str, float]]] = {
+    "qwen2.5-coder-1.5b-instruct": {"en": 0.5, "zh": 0.5},
+}
+"""Fitted on the halves ``tune`` of squad_en and cmrc2018_zh: see ``docs/quality.md``."""
 
 
 class Threshold(BaseModel):
@@ -37,11 +43,13 @@ class Calibration(BaseModel):
     models: dict[str, dict[str, Threshold]] = {}
 
 
-def threshold_of(home: Path, model: str, lang: str) -> float | None:
-    """The threshold for answers of ``model`` in ``lang``; ``None`` where none was fitted. Raises
-    `DamagedError` for a file that holds something else."""
-    known = load_calibration(home).models.get(model, {}).get(lang)
-    return known.threshold if known else None
+def threshold_of(home: Path, model: str, lang: str) -> float:
+    """The threshold for answers of ``model`` in ``lang``: the one that was fitted, else the one
+    that comes with the model. Raises `DamagedError` for a file that holds something else."""
+    fitted = load_calibration(home).models.get(model, {}).get(lang)
+    if fitted is not None:
+        return fitted.threshold
+    return BUILT_IN.get(model, {}).get(lang, UNFITTED)
 
 
 def load_calibration(home: Path) -> Calibration:

@@ -68,6 +68,35 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
+class Attribution:
+    """How much an answer leans on the passage ``number``: the log-probability (natural logarithm)
+    of what it states after the prompt with all passages, and ``without`` this one. ``share`` is
+    what the passage gains of all that the passages gain, each by itself: 0 to 1."""
+
+    number: int
+    with_all: float
+    without: float
+    share: float
+
+    @property
+    def difference(self) -> float:
+        """What the passage gains; below 0 where the answer is more probable without it."""
+        return self.with_all - self.without
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What the attributions of an answer are made of, and what they cost: its log-probability with
+    all passages and with none, summed over its first ``tokens``."""
+
+    with_all: float
+    with_none: float
+    tokens: int
+    usage: Usage
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An answer with its sources. ``contexts[i]`` is the passage numbered ``i + 1``; one that the
     model could not read is not among them. ``notices`` are sentences about what the answer lacks,
@@ -75,7 +104,12 @@ class Answer:
 
     ``prompt`` is its name with the beginning of its hash, ``short`` the answer in as few words as
     possible where the prompt asks for it, ``steps`` is how the passages were found by ``plan``.
-    ``precision`` and ``recall`` are those of the citations (`rag.verifying.Verdict`)."""
+    ``precision`` and ``recall`` are those of the citations (`rag.verifying.Verdict`).
+    ``confidence``, 0 to 1, grows with the probability that the passages answer the question
+    (`rag.assessing`); a question that is refused has it, too. It is ``None`` where the model server
+    gives no log-probabilities.
+    ``attributions`` are those of the passages, where they were asked for and can be known; what
+    they cost is not in ``usage``."""
 
     question: str
     text: str
@@ -94,6 +128,9 @@ class Answer:
     steps: tuple[Trace, ...] = ()
     precision: float | None = None
     recall: float | None = None
+    confidence: float | None = None
+    attributions: tuple[Attribution, ...] = ()
+    weighed: Weighed | None = None
 
     @property
     def supported(self) -> tuple[Citation, ...]:

@@ -52,22 +52,30 @@ def chat_starter(
     collection: "Collection", terminal: "Terminal", chat: "ChatSettings"
 ) -> "Callable[[], BaseChatModel | None]":
     """Makes the chat model; the terminal says that it starts, which is when it is first needed."""
+    return home_chat_starter(collection.home, terminal, chat)
+
+
+def home_chat_starter(
+    home: Path, terminal: "Terminal", chat: "ChatSettings"
+) -> "Callable[[], BaseChatModel | None]":
+    """`chat_starter` where no collection is open."""
     from rag.models.resolve import resolve_chat
 
     def start() -> "BaseChatModel | None":
         with terminal.waiting(t("Starting the chat model…")) as tick:
-            return resolve_chat(collection.home, chat, tick, terminal.notice)
+            return resolve_chat(home, chat, tick, terminal.notice)
 
     return start
 
 
 def build_asking(
     k: int, where: str | None, plan: str | None, prompt: str | None, candidates: int, *,
-    strict: bool,
+    strict: bool, min_confidence: float | None = None, attribute: bool = False,
 ) -> "AskOptions":  # fmt: skip
     """How questions are answered; what is not given is left to the settings."""
     options: AskOptions = {
         "k": k, "where": where, "plan": plan, "candidates": candidates, "strict": strict,
+        "min_confidence": min_confidence, "attribute": attribute,
     }  # fmt: skip
     if prompt is not None:
         options["prompt"] = prompt

@@ -1,11 +1,10 @@
 """``waggle eval``: how well questions are answered here."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from agents.commands.building import build_settings, build_terminal
+from agents.commands.building import build_settings, build_terminal, home_chat_starter
 from agents.commands.help_pages import Command, Group
 from agents.commands.options import (
     Debug,
@@ -20,14 +19,6 @@ from agents.commands.options import (
     Url,
 )
 from indexes.i18n import t
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from langchain_core.language_models import BaseChatModel
-
-    from agents.terminal import Terminal
-    from rag.settings import ChatSettings
 
 DIVERGED = 3
 
@@ -109,11 +100,13 @@ def eval_command(
     elif show:
         doors.run_show(terminal, folder, show, outputs)
     elif replay:
-        start = _starter(terminal, folder, chat)
+        start = home_chat_starter(folder, terminal, chat)
         same = doors.run_replay(terminal, folder, replay, start, at_once)
         raise typer.Exit(0 if same else DIVERGED)
     else:
-        options = {"k": k, "plan": plan, "prompt": prompt}
+        # A threshold is fitted on the answers below it, too.
+        least = 0.0 if calibrate else None
+        options = {"k": k, "plan": plan, "prompt": prompt, "min_confidence": least}
         evaluation = (
             Evaluation.of(Runs(folder).read(resume).header, at_once)
             if resume
@@ -123,7 +116,7 @@ def eval_command(
                 {option: value for option, value in options.items() if value is not None},
             )
         )  # fmt: skip
-        start = _starter(terminal, folder, chat)
+        start = home_chat_starter(folder, terminal, chat)
         doors.run_eval(terminal, folder, evaluation, start, outputs, resume)
 
 
@@ -137,16 +130,3 @@ def _check_one_task(*tasks: str | None, listed: bool) -> None:
                 "--list, or two runs to --compare."
             )
         )
-
-
-def _starter(
-    terminal: "Terminal", home: Path, chat: "ChatSettings"
-) -> "Callable[[], BaseChatModel | None]":
-    """Makes the chat model when it is needed, and says that this takes a while."""
-    from rag.models.resolve import resolve_chat
-
-    def start() -> "BaseChatModel | None":
-        with terminal.waiting(t("Starting the chat model…")) as tick:
-            return resolve_chat(home, chat, tick, terminal.notice)
-
-    return start

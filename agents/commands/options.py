@@ -66,6 +66,16 @@ Candidates = Annotated[
 Strict = Annotated[
     bool, typer.Option("--strict", help=t("Leave out sentences that no passage supports."))
 ]
+MinConfidence = Annotated[
+    float | None,
+    typer.Option("--min-confidence", metavar="P", min=0, max=1,
+                 help=t("Answer only from this confidence on; 0 for always.")),
+]  # fmt: skip
 Explain = Annotated[
     bool, typer.Option("--explain", help=t("Show how the passages were found, with scores."))
 ]
+Why = Annotated[
+    bool,
+    typer.Option("--explain",
+                 help=t("Show how the passages were found, and which the answer leans on.")),
+]  # fmt: skip

@@ -9,7 +9,7 @@ from indexes.i18n import t
 from rag.evaluation.datasets import Scoring
 from rag.evaluation.records import Outcome
 from rag.evaluation.scoring import is_right
-from rag.evaluation.thresholds import Threshold, keep_thresholds
+from rag.thresholds import Threshold, keep_thresholds
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,13 @@ from typing import Final, Literal, get_args
 
 from rag.evaluation.datasets import Scoring
 from rag.evaluation.records import Call, Header, Outcome, PipelineName
-from rag.evaluation.scoring import FIGURES, values
-from rag.evaluation.statistics import Difference, difference
+from rag.evaluation.scoring import FIGURES, gain, values
+from rag.evaluation.statistics import Difference, balanced_difference, difference
 
 Step = Literal["retrieval", "prompt", "answer", "verification"]
 STEPS: Final[tuple[Step, ...]] = get_args(Step)
+SCORE: Final = "score"
+"""The one number that says which is better: `rag.evaluation.scoring.gain`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +45,47 @@ def compare(
 ) -> tuple[Change, ...]:
     """What ``second`` has over ``first``, each of one pipeline, question by question."""
     others = {outcome.question.id: outcome for outcome in second}
-    pairs: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
-    for outcome in first:
-        if (other := others.get(outcome.question.id)) is not None:
-            before, now = values(outcome, scoring), values(other, scoring)
-            for name in before.keys() & now.keys():
-                pairs[outcome.question.group, name].append((before[name], now[name]))
-    return tuple(
-        _change(group, name, pairs[group, name])
-        for group in sorted({group for group, _ in pairs})
-        for name in FIGURES
-        if (group, name) in pairs
-    )
+    both = [(one, others[one.question.id]) for one in first if one.question.id in others]
+    found: list[Change] = []
+    for group in sorted({one.question.group for one, _ in both}):
+        some = [pair for pair in both if pair[0].question.group == group]
+        changes = [*_changes(group, some, scoring), *_refusals(group, some)]
+        found += sorted(changes, key=lambda change: FIGURES.index(change.name))
+    return tuple(found)
+
+
+Pairs = Sequence[tuple[Outcome, Outcome]]
+
+
+def _changes(group: str, both: Pairs, scoring: Scoring) -> list[Change]:
+    pairs: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for one, other in both:
+        before, now = values(one, scoring), values(other, scoring)
+        for name in before.keys() & now.keys():
+            pairs[name].append((before[name], now[name]))
+        gains = gain(one, scoring), gain(other, scoring)
+        if gains[0] is not None and gains[1] is not None:
+            pairs[SCORE].append((gains[0], gains[1]))
+    return [_change(group, name, some) for name, some in pairs.items()]
+
+
+def _refusals(group: str, both: Pairs) -> list[Change]:
+    """About the questions that were chosen for it, as many with an answer as without."""
+    asked = [pair for pair in both if pair[0].question.refusal]
+    right: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+    for one, other in asked:
+        wanted = one.question.answerable
+        before, now = ((o.reply.status == "answered") == wanted for o in (one, other))
+        right[wanted].append((float(before), float(now)))
+    if not right[True] or not right[False]:
+        return []
+    refused, answered = (_change(group, "refusal recall", right[kind]) for kind in (False, True))
+    change = balanced_difference(*([b - a for a, b in some] for some in right.values()))
+    balanced = Change(
+        group, "balanced accuracy", (refused.first + answered.first) / 2,
+        (refused.second + answered.second) / 2, change, len(asked),
+    )  # fmt: skip
+    return [refused, balanced]
 
 
 def _change(group: str, name: str, pairs: Sequence[tuple[float, float]]) -> Change:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from indexes.collection import Collection, Notice
 from indexes.errors import UsageError
 from indexes.i18n import t
+from rag.evaluation.binding import plan_fields, search_texts
 from rag.evaluation.datasets import SETS, Dataset, Half, Question, choose, load_dataset
 from rag.evaluation.pipelines import Bench, prompt_texts
 from rag.evaluation.records import Header, Outcome, PipelineName
@@ -123,7 +124,6 @@ def bind(ready: Prepared, chat: "BaseChatModel | None", runs: Runs) -> Header:
         )
     now = datetime.now(UTC)
     collections = ready.collections.values()
-    prompt = ready.plan.options.get("prompt", ANSWER)
     return Header(
         run=runs.free_name(f"{_stem(ready.dataset.name)}-{now:%Y%m%d-%H%M%S}"),
         started=now.isoformat(timespec="seconds"),
@@ -140,9 +140,19 @@ def bind(ready: Prepared, chat: "BaseChatModel | None", runs: Runs) -> Header:
         model=model_name(chat) if chat is not None else "",
         options=dict(ready.plan.options),
         settings={name: getattr(chat, name, None) for name in _SETTINGS} if chat else {},
-        prompts=prompt_texts(ready.prompts, prompt) if chat is not None else {},
+        **_ways(ready, chat),
         versions={**{name: version(name) for name in _PACKAGES}, "python": python_version()},
     )
+
+
+def _ways(ready: Prepared, chat: "BaseChatModel | None") -> dict[str, Any]:
+    """The texts of the prompts, and how passages are found for them."""
+    if chat is None or ready.plan.retrieval_only:
+        return {"prompts": {}}
+    options = ready.plan.options
+    plan = plan_of(options.get("plan"))
+    texts = prompt_texts(ready.prompts, options.get("prompt", ANSWER))
+    return {"plan": plan_fields(plan), "prompts": {**texts, **search_texts(ready.prompts, plan)}}
 
 
 def _stem(name: str) -> str:

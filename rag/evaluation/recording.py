@@ -53,6 +53,11 @@ class Recorder(BaseCallbackHandler):
             }
         )
 
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:  # noqa: ARG002
+        """Nothing came. Which question finds out what a server does not know depends on the order
+        in which they are asked, so it does not belong to the question."""
+        self._calls.pop(run_id, None)
+
 
 def recorded(chat: "BaseChatModel", recorder: Recorder, seed: int) -> "BaseChatModel":
     """A copy of ``chat`` over the same connections that tells ``recorder``, and asks for ``seed``

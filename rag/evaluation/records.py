@@ -85,8 +85,8 @@ class Outcome(Record):
 
 class Header(Record):
     """The first line, which binds everything that the outcome depends on. ``collections`` tells the
-    generation of each, ``questions`` are the ids of all that are to be asked, ``prompts`` the
-    texts by name."""
+    generation of each, ``questions`` are the ids of all that are to be asked, ``plan`` tells how
+    passages are found, after the settings, ``prompts`` the texts by name."""
 
     kind: Literal["run"] = "run"
     format: Literal[1] = 1
@@ -105,6 +105,7 @@ class Header(Record):
     model: str
     options: Mapping[str, int | float | str | bool | None]
     settings: Mapping[str, int | float | str | bool | None]
+    plan: Mapping[str, int | float | str | bool] = {}
     prompts: Mapping[str, str]
     versions: Mapping[str, str]
 

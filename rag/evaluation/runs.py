@@ -65,14 +65,17 @@ class Runs:
 
     def unfinished(self, header: Header) -> Run | None:
         """The latest run of exactly the same that has not come to its end."""
+        return next((run for run in self.same(header) if not run.complete), None)
+
+    def same(self, header: Header) -> Iterator[Run]:
+        """The runs of exactly the same, the latest first."""
         for name in reversed(self.names()):
             try:
                 run = self.read(name)
             except (SourceError, DamagedError):
                 continue  # somebody else's file, or one that was removed meanwhile
-            if not run.complete and run.header.binding() == header.binding():
-                return run
-        return None
+            if run.header.binding() == header.binding():
+                yield run
 
     @contextmanager
     def writing(self, header: Header) -> Iterator["RunWriter"]:

@@ -21,8 +21,8 @@ from rag.evaluation.records import Outcome, PipelineName
 from rag.evaluation.statistics import balanced_interval, interval
 
 FIGURES: Final = (
-    "EM", "F1", "EM of the whole text", "F1 of the whole text", "ROUGE-L", "accuracy", "fooled",
-    "error detected", "citation names gold", "citation precision", "citation recall",
+    "score", "EM", "F1", "EM of the whole text", "F1 of the whole text", "ROUGE-L", "accuracy",
+    "fooled", "error detected", "citation names gold", "citation precision", "citation recall",
     "refused wrongly", "refusal precision", "refusal recall", "balanced accuracy",
     "gold among passages", "R@1", "R@5", "RR@10", "nDCG@10", "all gold@10", "prompt tokens",
     "completion tokens", "calls", "seconds",
@@ -101,6 +101,24 @@ def is_right(outcome: Outcome, scoring: Scoring) -> bool:
     if question.answers:
         return f1(reply.short, question.answers, question.lang) >= RIGHT_F1
     return not question.gold or _citations(outcome)["citation names gold"] == 1
+
+
+def gain(outcome: Outcome, scoring: Scoring) -> float | None:
+    """How right the outcome is, from 0 to 1, in one number that prompts are compared by: a refusal
+    where there is no answer is 1, and where there is one 0; else F1, or what the set's answers are
+    measured by, or whether the gold document is cited. ``None`` where nothing is known of the
+    answer."""
+    question, reply = outcome.question, outcome.reply
+    answered = reply.status == "answered"
+    if not question.answerable:
+        return float(not answered)
+    if not (question.answers or question.facts or question.gold):
+        return None
+    if not answered:
+        return 0.0
+    found = _answer(outcome, scoring) or _citations(outcome)
+    names = ("F1", "accuracy", "ROUGE-L", "citation names gold")
+    return next(found[name] for name in names if name in found)
 
 
 def _answer(outcome: Outcome, scoring: Scoring) -> dict[str, float]:

@@ -59,6 +59,15 @@ def difference(a: Values, b: Values) -> Difference:
     return Difference(float(change.mean()), low, high, mcnemar(lost, won) if binary else None)
 
 
+def balanced_difference(first: Values, second: Values) -> Difference:
+    """The mean of the mean changes of two kinds of questions, ``first`` and ``second``, each -1, 0
+    or 1; each kind is resampled by itself, so that every resample has as many of both."""
+    low, high = balanced_interval(first, second)
+    changes = np.concatenate([np.asarray(first), np.asarray(second)])
+    p = mcnemar(int((changes < 0).sum()), int((changes > 0).sum()))
+    return Difference(float(np.mean(first) + np.mean(second)) / 2, low, high, p)
+
+
 def mcnemar(lost: int, won: int) -> float:
     """The exact two-sided p-value of McNemar's test: how likely a split as uneven as ``lost`` to
     ``won`` is when either is as likely (the binomial test of the discordant pairs)."""

@@ -31,6 +31,7 @@ __all__ = [
     "endpoint_errors",
     "list_models",
     "model_name",
+    "server_of",
 ]
 
 _MAX_LIST_BYTES = 4 << 20
@@ -86,6 +87,16 @@ def chat_model(
         http_async_client=async_client(trust_env=not is_loopback(url)),
         http_socket_options=(),
     )
+
+
+def server_of(chat: "BaseChatModel") -> tuple[str, str] | None:
+    """The address and the model's name of a chat model behind a server; ``None`` for one of another
+    make, which may know other words than OpenAI's protocol has."""
+    from rag.models.endpoint_chat import EndpointChat
+
+    if isinstance(chat, EndpointChat):
+        return chat.openai_api_base or "", chat.model_name
+    return None
 
 
 def list_models(url: str, api_key: str | None = None, timeout: float = 5.0) -> list[str]:

@@ -86,6 +86,8 @@ class EndpointChat(ChatOpenAI):
         raw = response if isinstance(response, dict) else response.model_dump(warnings=False)
         for generation, choice in zip(result.generations, raw["choices"], strict=True):
             _keep_reasoning(generation.message.additional_kwargs, choice["message"])
+            if given := raw.get("prompt_logprobs"):  # vLLM's own, beside the choices
+                generation.message.response_metadata["prompt_logprobs"] = given
         result.generations = [
             ChatGeneration(message=_split(g.message), generation_info=g.generation_info)
             for g in result.generations

@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from indexes.errors import ContextOverflowError, EndpointError, StructuredOutputError
 from indexes.i18n import t
-from rag.models.chat import model_name
+from rag.models.chat import model_name, server_of
 from rag.models.structured_json import (
     ModelT,
     Unfit,
@@ -136,7 +136,7 @@ class _Conversation(Generic[ModelT]):
         self._json_schema = json_schema(schema)
         self._max_retries, self._max_tokens, self._explain = max_retries, max_tokens, explain
         self._lang = prompt_language(str(messages[-1].text)[-_QUESTION:] if messages else "")
-        self._server = _server(chat)
+        self._server = server_of(chat)
         self._way = _LAST if self._server is None else _known.get(self._server, 0)
         self._attempts, self._usage = 0, Usage()
         self._wrong, self._problem = "", ""
@@ -230,15 +230,6 @@ class _Conversation(Generic[ModelT]):
         name = re.sub(r"[^A-Za-z0-9_-]", "_", self._schema.__name__)[:64]
         described = {"name": name, "schema": schema, "strict": True}
         return {"type": "json_schema", "json_schema": described}
-
-
-def _server(chat: "BaseChatModel") -> tuple[str, str] | None:
-    """Address and model; ``None`` for a model of another make, which may know other words."""
-    from rag.models.endpoint_chat import EndpointChat
-
-    if isinstance(chat, EndpointChat):
-        return chat.openai_api_base or "", chat.model_name
-    return None
 
 
 def _is_refusal(error: EndpointError) -> bool:

@@ -22,6 +22,7 @@ from rag.prompting.types import (
     EXAMPLE,
     EXAMPLE_VARIABLES,
     MAIN,
+    RULES,
     STEPS,
     Example,
     Language,
@@ -34,6 +35,8 @@ FILE_NAME = re.compile(r"([a-z0-9][a-z0-9-]*)\.(en|zh)\.md")
 
 ANSWER_TASK = "answer"
 """The task of the prompts that a technique works with."""
+SHARED_TASK = "shared"
+"""The task of the prompt that all others share, which has the rules as well."""
 
 _RULE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _STEP = re.compile(r"^<!-- step: ([a-z][a-z-]*) -->[ \t]*(?:\n|\Z)", re.MULTILINE)
@@ -88,12 +91,25 @@ def read_prompt(path: Path, origin: Literal["built-in", "yours"]) -> Prompt:
         state = path.stat()
         return _read(path, origin, state.st_mtime_ns, state.st_size)
     except _Fault as fault:
-        line, reason = fault.line, fault.reason
+        raise _unusable(path, fault) from fault
     except (OSError, UnicodeDecodeError) as error:
-        line, reason = 1, t("It cannot be read as text: {reason}.", reason=error)
-    raise UsageError(
+        reason = t("It cannot be read as text: {reason}.", reason=error)
+        raise _unusable(path, _Fault(1, reason)) from error
+
+
+def prompt_from(text: str, path: Path) -> Prompt:
+    """The prompt of the user's that ``path`` would hold with the content ``text``. Raises
+    `UsageError` where that is none."""
+    try:
+        return parse_prompt(text, path, "yours")
+    except _Fault as fault:
+        raise _unusable(path, fault) from fault
+
+
+def _unusable(path: Path, fault: _Fault) -> UsageError:
+    return UsageError(
         t("The prompt file {path} is not usable, line {line}: {reason}",
-          path=path, line=line, reason=reason)
+          path=path, line=fault.line, reason=fault.reason)
     )  # fmt: skip
 
 
@@ -260,7 +276,9 @@ def _check_steps(
     body_line: int,
 ) -> None:
     """Raises `_Fault` where a step is missing, or has a variable that nobody gives."""
-    wanted = STEPS[head.technique]
+    wanted = dict(STEPS[head.technique])
+    if head.task == SHARED_TASK:
+        wanted[RULES] = frozenset()
     needed = {*wanted, *([EXAMPLE] if "examples" in steps[MAIN].names else [])}
     at = lines.get(("technique",), lines.get(("name",), 1))
     if unknown := sorted(set(steps) - needed):

@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from indexes.types import SearchResult
 from rag.prompting.fencing import as_data, fenced, marker_of
-from rag.prompting.types import EXAMPLE, MAIN, Example, Prompt
+from rag.prompting.types import EXAMPLE, MAIN, RULES, Example, Prompt
 
 
 def prefix(shared: Prompt, contexts: Sequence[SearchResult]) -> tuple[str, str]:
@@ -34,14 +34,16 @@ def messages_of(
     (``contexts``, not ``None``), else alone. A prompt with a system message of its own departs from
     the prefix by that.
 
-    ``values`` are data (`as_data`) for each variable of the step, and for no other; `UsageError`
-    where they are not.
+    ``values`` are data (`as_data`) for each variable of the step, and for no other, but for the
+    rules, which the shared prompt has; `UsageError` where they are not.
     """
     system, before, marker = prompt.system or "", "", ""
     if contexts is not None and prompt.shared is not None:
         common, before = prefix(prompt.shared, contexts)
         system, marker = prompt.system or common, marker_of(contexts)
     data = {name: as_data(value, marker) for name, value in values.items()}
+    if RULES in prompt.steps[step].names and prompt.shared is not None:
+        data[RULES] = prompt.shared.steps[RULES].render({})
     task = HumanMessage(before + prompt.steps[step].render(data))
     return [SystemMessage(system), task] if system else [task]
 

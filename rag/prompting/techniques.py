@@ -20,7 +20,7 @@ from rag.prompting.examples import nearest
 from rag.prompting.rendering import examples_text, messages_of, more_passages, offered
 from rag.prompting.replies import Reply, Vote, split_reply, vote, without_marks
 from rag.prompting.schemas import SCHEMAS, Answered, Critique, Parts, Quoted, Thought
-from rag.prompting.types import MAIN, STEPS, Prompt, TechniqueName
+from rag.prompting.types import ALONE, MAIN, STEPS, Prompt, TechniqueName
 from rag.prompts import is_refusal, unknown
 from rag.steps import Steps, ask, ask_all, work
 from rag.types import Usage
@@ -43,7 +43,8 @@ MOST_ADDED = 6
 @dataclass(frozen=True, slots=True)
 class Task:
     """A question with its passages, and what may be used to answer it. ``embedder`` chooses the
-    examples of a prompt that shows some."""
+    examples of a prompt that shows some. ``short`` are the words that answer, where they are known
+    (`rag.assessing`)."""
 
     chat: "BaseChatModel"
     prompt: Prompt
@@ -52,6 +53,7 @@ class Task:
     search: Search
     embedder: Embedder | None = None
     write: Writer = ask
+    short: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def first_messages(
     embedder: Embedder | None = None,
 ) -> list[BaseMessage]:
     """The messages that the prompt's technique sends first."""
-    step = {"step-back": "general", "decompose": "split", "react": "think"}
+    step = {"short-first": ALONE, "step-back": "general", "decompose": "split", "react": "think"}
     return built(prompt, step.get(prompt.technique, MAIN), question, contexts, embedder)
 
 
@@ -182,6 +184,16 @@ def once(desk: Desk) -> Steps[Draft]:
         return (yield from _filled(desk, SCHEMAS[output]))
     reply = split_reply((yield from desk.write(MAIN)))
     return desk.draft(reply.answer, reply.short)
+
+
+def short_first(desk: Desk) -> Steps[Draft]:
+    """The words that answer are known: what remains is to say them in a sentence."""
+    short = desk.task.short
+    if not short:
+        reply = split_reply((yield from desk.write(ALONE)))
+        return desk.draft(reply.answer, reply.short)
+    reply = split_reply((yield from desk.write(MAIN, short=short)))
+    return desk.draft(reply.answer, short)
 
 
 def _filled(desk: Desk, schema: type[BaseModel]) -> Steps[Draft]:
@@ -297,6 +309,7 @@ def _one_line(text: str) -> str:
 
 TECHNIQUES: Mapping[TechniqueName, Technique] = {
     "once": once,
+    "short-first": short_first,
     "brief": brief,
     "reason": reason,
     "sample": sample,

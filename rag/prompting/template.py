@@ -51,6 +51,13 @@ class Template:
         literals[-1] += text[end:]
         return cls(tuple(literals), tuple(places))
 
+    @property
+    def source(self) -> str:
+        """The text that `parse` makes this of."""
+        literals = [text.replace("{", "{{").replace("}", "}}") for text in self.literals]
+        places = [f"{{{name}}}" for name in self.places]
+        return "".join(a + b for a, b in zip(literals, [*places, ""], strict=True))
+
     def render(self, values: Mapping[str, str]) -> str:
         """The text with ``values`` in their places, each as it is. Raises `UsageError` where one
         is missing, or where one is given that has no place."""

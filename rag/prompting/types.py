@@ -11,7 +11,7 @@ Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 TechniqueName = Literal[
-    "once", "brief", "reason", "sample", "step-back", "decompose", "react", "revise"
+    "once", "short-first", "brief", "reason", "sample", "step-back", "decompose", "react", "revise"
 ]
 
 MAIN = ""
@@ -19,30 +19,36 @@ MAIN = ""
 EXAMPLE = "example"
 """The step that says how one example is written."""
 
-_QUESTION = frozenset({"question", "examples"})
+RULES = "rules"
+"""The step of the shared prompt with the rules that answers keep, and the variable for them."""
+ALONE = "alone"
+"""The step for a question of which no short answer is known."""
+
+_QUESTION = frozenset({"question", "examples", RULES})
 STEPS: Mapping[TechniqueName, Mapping[str, frozenset[str]]] = {
     "once": {MAIN: _QUESTION},
+    "short-first": {MAIN: _QUESTION | {"short"}, ALONE: _QUESTION},
     "brief": {MAIN: _QUESTION},
     "reason": {MAIN: _QUESTION},
     "sample": {MAIN: _QUESTION},
     "step-back": {
         "general": frozenset({"question"}),
         "principle": frozenset({"general", "found"}),
-        MAIN: frozenset({"question", "general", "principle", "found"}),
+        MAIN: frozenset({"question", "general", "principle", "found", RULES}),
     },
     "decompose": {
         "split": frozenset({"question"}),
         "part": frozenset({"part", "parts", "found"}),
-        MAIN: frozenset({"question", "parts", "found"}),
+        MAIN: frozenset({"question", "parts", "found", RULES}),
     },
     "react": {
         "think": frozenset({"question", "log", "found"}),
-        MAIN: frozenset({"question", "log", "found"}),
+        MAIN: frozenset({"question", "log", "found", RULES}),
     },
     "revise": {
         MAIN: _QUESTION,
         "critique": frozenset({"question", "draft"}),
-        "revise": frozenset({"question", "draft", "critique"}),
+        "revise": frozenset({"question", "draft", "critique", RULES}),
     },
 }
 """The steps that a technique takes, each with the variables that it has values for."""

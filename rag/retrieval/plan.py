@@ -104,6 +104,20 @@ def plan_of(wanted: str | RetrievalPlan | None) -> RetrievalPlan:
     return replace(plan, name=name, **changed)
 
 
+def prompts_of(plan: RetrievalPlan) -> tuple[str, ...]:
+    """The names of the prompts that ``plan`` puts to the chat model for a question without a
+    conversation before it."""
+    used = {
+        "search-reword": plan.rewordings > 0 or plan.sufficient,
+        "search-hypothetical": plan.hypothetical,
+        "search-step-back": plan.step_back,
+        "search-next": plan.hops > 1,
+        "search-order": plan.rerank == "chat",
+        "search-suffice": plan.sufficient,
+    }
+    return tuple(name for name, wanted in used.items() if wanted)
+
+
 def _named(name: str) -> RetrievalPlan:
     if plan := PLANS.get(name):
         return plan

@@ -36,11 +36,6 @@ class Trail:
         self._timings: dict[str, float] = {}
 
     @cached_property
-    def prompts(self) -> PromptLibrary:
-        """The prompts of the techniques, the user's own among them."""
-        return PromptLibrary.of(self.tools.collection.home)
-
-    @cached_property
     def reranker(self) -> "Reranker | CrossEncoder | None":
         """What puts a score on each passage, where the plan wants that. Raises `UsageError` where
         it wants a cross-encoder and none is set."""
@@ -83,7 +78,8 @@ class Trail:
             if chat is None:
                 self.note(t("The step {name} was left out: there is no chat model.", name=name))
                 return otherwise
-            return (yield from self.step(name, technique(chat, self.prompts, *args, **options)))
+            way = technique(chat, self.tools.prompts, *args, **options)
+            return (yield from self.step(name, way))
         except ModelError as error:
             if isinstance(error, EndpointError) and not isinstance(error, ContextOverflowError):
                 self._lost = error

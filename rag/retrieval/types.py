@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from indexes.collection import Collection
 from indexes.types import SearchResult
+from rag.prompting.library import PromptLibrary
 from rag.reranking import Reranker
 from rag.types import Trace, Usage
 
@@ -27,10 +28,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a retrieval works with. ``chat`` may block while an engine starts."""
+    """What a retrieval works with. ``chat`` may block while an engine starts; ``prompts`` holds the
+    texts of the techniques, the user's own among them."""
 
     collection: Collection
     chat: "Callable[[], BaseChatModel | None]"
+    prompts: PromptLibrary
     reranker: Reranker | None = None
 
 

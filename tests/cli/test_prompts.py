@@ -79,10 +79,11 @@ def test_the_language_is_the_users(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["show", "anwser"], "There is no prompt «anwser». Did you mean: answer?"),
+        (["show", "anwser"], "There is no prompt «anwser». Did you mean: answer"),
         (["try", "check", "Why?"], "another task (check)"),
         (["try", "answer", "  "], "The question is empty."),
-        (["try", "anwser", "Why?"], "answer?"),
+        (["try", "anwser", "Why?"], "Did you mean: answer"),
+        (["try", "answer", "Why?", "--plan", "thoruogh"], "Did you mean: thorough?"),
         (["show", "answer", "--language", "fr"], "'en', 'zh'"),
     ],
 )
@@ -115,7 +116,7 @@ def test_print_shows_what_would_be_sent(waggle: Command, shelf: Path, own: Path)
     assert "\n[3] " not in user["content"]
     assert user["content"].endswith(f"In one word, please.\nQuestion: {QUESTION}")
     shown = waggle("prompts", "try", "mine", QUESTION, "--print", "-k", "2").out
-    assert shown.startswith("[system]\nAnswer the question from the numbered passages only.")
+    assert shown.startswith("[system]\nAnswer the question from the numbered passages below.")
     assert user["content"] in shown
 
 
@@ -129,6 +130,23 @@ def test_what_print_shows_is_what_is_sent(
                   "--chat-url", chat_server.url)  # fmt: skip
     assert chat_server.requests[-1]["messages"] == shown["messages"] == done.json["messages"]
     assert {Path(c["source"]).suffix for c in done.json["contexts"]} == {".md"}
+
+
+def test_the_plan_finds_the_passages(
+    waggle: Command, shelf: Path, chat_server: ChatServer, home: Path
+) -> None:
+    """What it asks the model for costs tokens; without a model it is left out, and told."""
+    chat_server.draft = '{"questions": ["Which way is up on the comb?"]}'
+    arguments = ["prompts", "try", "answer", QUESTION, "--plan", "rewordings"]
+    done = waggle(*arguments, "--json", "--chat-url", chat_server.url)
+    assert done.code == 0, done.err
+    reword, answer = chat_server.requests
+    assert "response_format" in reword
+    assert "response_format" not in answer
+    assert done.json["usage"]["prompt_tokens"] == 6
+    printed = waggle(*arguments, "--print")
+    assert "The step reword was left out: there is no chat model." in printed.err
+    assert len(chat_server.requests) == 2
 
 
 def test_try_shows_the_draft_and_what_it_cost(

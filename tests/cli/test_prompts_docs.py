@@ -27,7 +27,11 @@ OBJECTS = {
     "Critique": {"problem": "It is too long.", "correct": False},
     "Thought": {"thought": "more", "search": "honey"},
     "Parts": {"questions": ["Who?", "What?"]},
+    "Proposal": {"fault": "f", "instruction": "Answer shortly."},
+    "ShortAnswer": {"answer": "An answer"},
 }
+
+WORDS = {"en": ["Who was in hive", "What is hive"], "zh": ["谁看管蜂箱", "什么是蜂箱"]}
 
 
 def blocks(lang: str, kind: str) -> Iterator[str]:
@@ -60,6 +64,12 @@ def test_the_examples_run(
     (folder / "prompts").mkdir()
     (settings,) = blocks(lang, "toml")
     (folder / "waggle.toml").write_text(settings, encoding="utf-8")
+    (questions,) = blocks(lang, "jsonl")
+    more = [{"question": f"{word} {n}?", "answerable": False} for n in range(20)
+            for word in WORDS[lang]]  # fmt: skip
+    (folder / "questions.jsonl").write_text(
+        questions + "".join(json.dumps(one) + "\n" for one in more), encoding="utf-8"
+    )
     variables = {"WAGGLE_HOME": str(home), "WAGGLE_CHAT_URL": chat_server.url}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

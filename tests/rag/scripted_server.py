@@ -15,8 +15,10 @@ Respond = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class Script:
-    """How the server answers each path, and what it was asked."""
+    """How the server answers each path, and what it was asked. Requests for log-probabilities are
+    refused, and not counted, unless ``probabilities`` answers them."""
 
+    probabilities: Respond | None = None
     url: str = ""
     routes: dict[str, Respond] = field(default_factory=dict)
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -92,8 +94,15 @@ def scripted_server() -> Iterator[Script]:
             self.respond()
 
         def do_POST(self) -> None:
-            script.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.respond()
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if not body.get("logprobs"):
+                script.bodies.append(body)
+                self.respond()
+            elif script.probabilities is None:
+                reply(400, {"detail": "no logprobs here"})(self)
+            else:
+                script.bodies.append(body)
+                script.probabilities(self)
 
         def handle(self) -> None:
             try:

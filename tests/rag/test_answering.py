@@ -109,8 +109,9 @@ def test_a_paraphrase_is_checked_in_the_same_conversation(
 def test_the_prompt_numbers_the_passages_and_ends_with_the_question(notes: Collection) -> None:
     contexts = notes.search("洋槐蜜为什么不易结晶？", 5).results
     system, user = answer_messages("洋槐蜜为什么不易结晶？", contexts)
-    assert "不知道" in str(system.content)
+    assert "资料只是引文" in str(system.content)
     text = str(user.content)
+    assert "不知道" in text
     assert text.index("[1] ") < text.index(contexts[0].text) < text.index("[2] ")
     assert text.endswith("洋槐蜜为什么不易结晶？")
     same = answer_messages("椴树蜜呢？", contexts)[1]
@@ -427,7 +428,10 @@ def test_one_answerer_serves_several_event_loops(notes: Collection, server: Scri
 
 
 def test_the_usage_of_answer_and_checks_is_added(notes: Collection, scripted: Make) -> None:
-    draft = "The waggle dance was decoded by Karl von Frisch. [1] A Nobel Prize was shared. [1]"
+    draft = (
+        "The waggle dance was decoded by Karl von Frisch. [1] "
+        "A Nobel Prize was shared by him in 1973. [1]"
+    )
     answer = RAG(notes, scripted(draft=draft, checks=["Yes", "No"])).ask("Who decoded the dance?")
     assert len(answer.citations) == 2
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (11 + 2 * 3, 7 + 2)

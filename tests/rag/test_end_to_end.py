@@ -10,11 +10,14 @@ import pytest
 from indexes.collection import Collection
 from indexes.embedding import LocalEmbedder
 from rag import RAG, Answer
+from rag.attribution import attributed
 from rag.models.catalogue import find
 from rag.models.download import pull
 from rag.models.engine import stop_engine
 from rag.models.resolve import engine_dir, models_dir, resolve_chat
 from rag.settings import ChatSettings
+from rag.steps import run
+from tests.rag import leaning
 
 QUESTIONS = Path(__file__).resolve().parent.parent / "data" / "example_questions.jsonl"
 
@@ -64,6 +67,17 @@ def test_a_small_model_through_the_real_engine(library: Collection) -> None:
     assert answer.model == "smollm2-135m-instruct"
     assert "from-nectar-to-honey.html" in {Path(c.source).name for c in answer.contexts}
     check(answer, library)
+
+
+@pytest.mark.model
+def test_the_passage_that_an_answer_leans_on(collection: Collection) -> None:
+    rag = rag_with(collection, "smollm2-135m-instruct")
+    try:
+        chat = rag.chat()
+        assert chat is not None
+        leaning.check(run(attributed(chat, leaning.ASKED, leaning.ANSWER, rag.budget())))
+    finally:
+        stop_engine(engine_dir(collection.home))
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from rag.evaluation.calibration import (
 )
 from rag.evaluation.datasets import Question
 from rag.evaluation.records import Outcome, Reply
-from rag.evaluation.thresholds import load_calibration, threshold_of
+from rag.thresholds import UNFITTED, load_calibration, threshold_of
 
 SCORED = st.lists(
     st.builds(Scored, st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.9]), st.booleans(), st.booleans()),
@@ -93,7 +93,7 @@ def test_scores_are_told_apart_by_language_and_wrong_ones_by_f1() -> None:
 
 
 def test_a_threshold_is_kept_by_model_and_language(tmp_path: Path) -> None:
-    assert threshold_of(tmp_path, "pupil", "en") is None
+    assert threshold_of(tmp_path, "pupil", "en") == UNFITTED
     english = [outcome(1, 0.9, "beech"), outcome(2, 0.4, "oak")]
     calibrate(tmp_path, "pupil", "run-1", english, "short", 0.1)
     chinese = [outcome(3, 0.25, "beech", lang="zh")]
@@ -102,7 +102,7 @@ def test_a_threshold_is_kept_by_model_and_language(tmp_path: Path) -> None:
     assert threshold_of(tmp_path, "pupil", "en") == 0.9
     assert threshold_of(tmp_path, "pupil", "zh") == 0.25
     assert threshold_of(tmp_path, "other", "en") == 0.5
-    assert threshold_of(tmp_path, "other", "zh") is None
+    assert threshold_of(tmp_path, "other", "zh") == UNFITTED
     assert load_calibration(tmp_path).models["pupil"]["zh"].run == "run-2"
     assert [file.name for file in tmp_path.iterdir()] == ["calibration.json"]
 

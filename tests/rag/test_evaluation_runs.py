@@ -17,12 +17,13 @@ from indexes.errors import (
     UnknownSourceError,
     UsageError,
 )
-from rag.evaluation.comparing import compare, divergences
+from rag.evaluation.comparing import changed_bindings, compare, divergences
 from rag.evaluation.evaluator import Plan, bind, evaluate, prepared
 from rag.evaluation.records import Outcome
 from rag.evaluation.runs import Run, Runs
 from rag.evaluation.scoring import Scores, score
 from rag.models.chat import chat_model
+from rag.prompting.library import built_in
 from tests.rag.evaluation_server import Pupil, pupil_server
 
 SMALL = Path(__file__).resolve().parents[1] / "data" / "evaluation"
@@ -294,6 +295,34 @@ def test_asking_again_the_same_way_diverges_nowhere(home: Path, pupil: Pupil) ->
     new = run(home, pupil, Plan.of(old.header, 2))
     assert divergences(old.outcomes, new.outcomes) == ()
     assert old.header.binding() == new.header.binding()
+
+
+def test_a_run_is_bound_to_how_passages_are_found(
+    home: Path, pupil: Pupil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the plan after the settings, and by those of the user's prompts that it puts."""
+    own = built_in().get("search-reword", "en").text.replace("---\n", "---\nIn verse, please. ")
+    own = own.replace("---\nIn verse, please. ", "---\n", 1)
+    (home / "prompts").mkdir()
+    (home / "prompts" / "search-reword.en.md").write_text(own, "utf-8")
+    done = run(home, pupil, squad(limit=1, options={"k": 5, "plan": "rewordings"}))
+    assert (done.header.plan["name"], done.header.plan["rewordings"]) == ("rewordings", 3)
+    assert "In verse, please." in done.header.prompts["search-reword.en"]
+    assert "search-next.en" not in done.header.prompts
+    assert any("In verse, please." in json.dumps(body) for body in pupil.bodies)
+    plain = run(home, pupil, squad(limit=1))
+    assert not any(name.startswith("search-") for name in plain.header.prompts)
+    monkeypatch.setenv("WAGGLE_RETRIEVAL_DIVERSITY", "0.5")
+    other = run(home, pupil, squad(limit=1))
+    assert changed_bindings(plain.header, other.header) == ("plan",)
+    with pytest.raises(UsageError, match="plan"):
+        run(home, pupil, squad(limit=1), resume=plain.header.run)
+    monkeypatch.setenv("WAGGLE_RERANK_URL", pupil.url)
+    monkeypatch.setenv("WAGGLE_RERANK_MODEL", "orderly")
+    with prepared(squad(limit=1), home) as ready:
+        assert bind(ready, chat_model(pupil.url), Runs(home)).plan["reranker"] == "orderly"
+    with prepared(squad(limit=1, retrieval_only=True), home) as ready:
+        assert bind(ready, None, Runs(home)).plan == {}
 
 
 def test_where_a_run_diverges_is_told(home: Path, pupil: Pupil) -> None:

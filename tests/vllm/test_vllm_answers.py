@@ -10,10 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from indexes.collection import Collection
 from indexes.errors import ContextOverflowError, EndpointError
 from rag import RAG
+from rag.attribution import attributed
 from rag.models.chat import context_window, list_models
 from rag.models.structured import ask_object
 from rag.models.tokens import PromptBudget
 from rag.serving.status import server_status
+from rag.steps import run
+from tests.rag import leaning
 from tests.vllm.vllm_server import ADAPTER, CONTEXT, Server
 
 QUESTION = "How much water is left in honey when the bees cap the cell?"
@@ -37,6 +40,12 @@ def test_the_server_is_known(server: Server) -> None:
     assert (status.metrics.running, status.metrics.waiting) == (0, 0)
     assert "does not serve ant" in status.problem(model="ant")
     assert "passages will be left out" in status.problem(needed=CONTEXT + 1)
+
+
+def test_the_passage_that_an_answer_leans_on(server: Server) -> None:
+    chat = server.chat()
+    found = run(attributed(chat, leaning.ASKED, leaning.ANSWER, PromptBudget.of(chat)))
+    leaning.check(found)
 
 
 def test_a_question_is_answered_from_passages(server: Server, bees: Collection) -> None:

@@ -29,6 +29,16 @@ def test_the_default_prompts_send_these_bytes(lang: str) -> None:
     wanted = SENT[lang]
     asked = answer_messages(wanted["question"], GOLDEN)
     assert [[m.type, m.text] for m in asked] == wanted["answer"]
+    prompts = built_in()
+    said = messages_of(
+        prompts.get("answer", lang),
+        {"question": wanted["question"], "short": wanted["short"]},
+        GOLDEN,
+    )
+    assert said[-1].text.removeprefix(shared_prefix(GOLDEN, lang)[1]) == wanted["said"]
+    for name in ("extract", "answerable", "stated"):
+        task = messages_of(prompts.get(name, lang), {"question": wanted["question"]}, GOLDEN)
+        assert task[-1].text.removeprefix(shared_prefix(GOLDEN, lang)[1]) == wanted[name]
     check = check_messages(asked, "D. [2]", 2, wanted["claim"], lang)
     assert [[m.type, m.text] for m in check] == wanted["check"]
 

@@ -8,6 +8,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 
 from indexes.collection import Collection
+from rag.prompting.library import PromptLibrary
 from rag.retrieval.plan import RetrievalPlan
 from rag.retrieval.retrieving import Retrieval, Tools, retrieve
 from rag.steps import run
@@ -35,7 +36,8 @@ def find(collection: Collection) -> Find:
         reranker: Any = None,
         **options: Any,
     ) -> Retrieval:
-        tools = Tools(collection, lambda: chat, reranker)
+        prompts = PromptLibrary.of(collection.home)
+        tools = Tools(collection, lambda: chat, prompts, reranker)
         return run(retrieve(tools, question, plan, k=k, **options))
 
     return find

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from indexes.collection import Collection
+from rag.prompting.library import built_in
 from rag.retrieval.plan import PLANS
 from rag.retrieval.retrieving import Tools, Trace, retrieve
 from rag.steps import arun, run
@@ -93,7 +94,8 @@ THOROUGH: list[dict[str, Any]] = [
 
 def test_on_an_event_loop_it_finds_the_same(collection: Collection) -> None:
     def way(chat: Any) -> Any:
-        return retrieve(Tools(collection, lambda: chat), QUESTION, PLANS["thorough"], k=3)
+        tools = Tools(collection, lambda: chat, built_in())
+        return retrieve(tools, QUESTION, PLANS["thorough"], k=3)
 
     one, other = thinker(*THOROUGH), thinker(*THOROUGH)
     blocking = run(way(one))

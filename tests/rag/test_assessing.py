@@ -1,0 +1,186 @@
+"""How sure it is that the passages answer a question, and what comes of that."""
+
+import math
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage
+
+from indexes.collection import Collection
+from rag import RAG
+from rag.assessing import confidence_of
+from rag.thresholds import Threshold, keep_thresholds
+from tests.rag.asking import chat, last
+from tests.rag.scripted_server import Script, delta, events, reply, scripted_server, whole
+
+QUESTION = "How long do queens live?"
+DRAFT = "Queens live for three to five years. [1]"
+
+
+def told(text: str, **tops: float) -> dict[str, Any]:
+    """A reply of one token, which the model found as probable as ``tops`` tells."""
+    top = [{"token": token, "bytes": None, "logprob": math.log(p)} for token, p in tops.items()]
+    answer = whole(content=text)
+    answer["choices"][0]["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}  # type: ignore[index]
+    return answer
+
+
+class Model:
+    """Says ``draft``, copies ``short``, and affirms with probability ``yes``."""
+
+    def __init__(self, script: Script) -> None:
+        self.script, self.short, self.sure, self.yes = script, "three to five years", 0.8, 0.8
+        script.answers(events(delta(role="assistant", content=DRAFT), last()))
+        script.probabilities = self.probabilities
+
+    def probabilities(self, handler: BaseHTTPRequestHandler) -> None:
+        if "fewest words" in self.script.bodies[-1]["messages"][-1]["content"]:
+            reply(200, told(self.short, **{self.short: self.sure}))(handler)
+        else:
+            reply(200, told("yes", yes=self.yes, no=1 - self.yes))(handler)
+
+    def assessed(self) -> list[dict[str, Any]]:
+        return [body for body in self.script.bodies if body.get("logprobs")]
+
+    def written(self) -> list[dict[str, Any]]:
+        return [body for body in self.script.bodies if body.get("stream")]
+
+
+@pytest.fixture
+def model() -> Iterator[Model]:
+    with scripted_server() as script:
+        yield Model(script)
+
+
+@pytest.fixture
+def bees(collection: Collection) -> Collection:
+    collection.add_texts(["Queens live for three to five years. Workers live for six weeks."])
+    return collection
+
+
+def test_the_words_that_answer_are_put_into_the_prompt(model: Model, bees: Collection) -> None:
+    answer = RAG(bees, chat(model.script.url)).ask(QUESTION)
+    assert (answer.status, answer.text, answer.short) == ("answered", DRAFT, "three to five years")
+    assert answer.confidence == pytest.approx(0.8)
+    (written,) = model.written()
+    assert "The answer is: three to five years\n" in written["messages"][-1]["content"]
+    assert len(model.assessed()) == 3
+    assert answer.usage.prompt_tokens == 9
+
+
+def test_all_that_is_asked_has_the_passages_in_the_same_place(
+    model: Model, bees: Collection
+) -> None:
+    """Or the server reads them once more for each task."""
+    RAG(bees, chat(model.script.url)).ask(QUESTION)
+    prompts = [body["messages"] for body in model.script.bodies if "passage-" in str(body)]
+    assert len(prompts) == 4
+    beginnings = {(p[0]["content"], p[1]["content"].partition("Question:")[0]) for p in prompts}
+    assert len(beginnings) == 1
+
+
+def test_what_is_too_unsure_is_not_written(model: Model, bees: Collection) -> None:
+    model.yes, model.sure = 0.3, 0.5
+    answer = RAG(bees, chat(model.script.url)).ask(QUESTION)
+    assert (answer.status, answer.citations, answer.short) == ("unanswerable", (), "")
+    assert answer.confidence is not None
+    assert answer.confidence < 0.5
+    assert model.written() == []
+    assert answer.contexts
+
+
+@pytest.mark.parametrize(("least", "status"), [
+    (0.0, "answered"), (0.3, "answered"), (0.4, "unanswerable"),
+])  # fmt: skip
+def test_the_caller_says_how_sure_is_sure_enough(
+    model: Model, bees: Collection, least: float, status: str
+) -> None:
+    model.yes = model.sure = 0.35
+    answer = RAG(bees, chat(model.script.url)).ask(QUESTION, min_confidence=least)
+    assert answer.status == status
+
+
+def test_the_threshold_that_was_fitted_here_counts(model: Model, bees: Collection) -> None:
+    fitted = Threshold(
+        threshold=0.9, rate=0.1, wrong=0.1, given=0.5, balanced=None, questions=9, run="r"
+    )
+    rag = RAG(bees, chat(model.script.url))
+    assert rag.ask(QUESTION).status == "answered"
+    keep_thresholds(bees.home, "m", {"en": fitted})
+    assert rag.ask(QUESTION).status == "unanswerable"
+
+
+def test_a_model_that_copies_a_refusal_refuses(model: Model, bees: Collection) -> None:
+    model.short, model.yes = "I don't know", 0.99
+    answer = RAG(bees, chat(model.script.url)).ask(QUESTION)
+    assert (answer.status, answer.confidence) == ("unanswerable", 0.0)
+
+
+@pytest.mark.parametrize("silence", [
+    reply(400, {"error": {"message": "logprobs is not supported"}}),
+    reply(200, whole(content="three to five years")),
+    reply(200, {**told("…", a=0.5), "choices": [{
+        **told("", a=0.5)["choices"][0],
+        "message": {"role": "assistant", "content": "", "reasoning_content": "Hm."},
+    }]}),
+], ids=["refuses", "ignores", "thinks"])  # fmt: skip
+def test_without_probabilities_the_question_stands_alone(
+    model: Model, bees: Collection, silence: Any
+) -> None:
+    model.script.probabilities = silence
+    rag = RAG(bees, chat(model.script.url))
+    for _ in range(2):
+        answer = rag.ask(QUESTION)
+        assert (answer.status, answer.confidence, answer.short) == ("answered", None, "")
+    assert len(model.assessed()) == 1
+    for written in model.written():
+        content = written["messages"][-1]["content"]
+        assert content.endswith(f"Question: {QUESTION}")
+        assert "reply exactly: I don't know" in content
+
+
+def test_a_server_that_fails_is_told(model: Model, bees: Collection) -> None:
+    from indexes.errors import EndpointError
+
+    model.script.probabilities = reply(500, {"error": {"message": "out of order"}})
+    with pytest.raises(EndpointError):
+        RAG(bees, chat(model.script.url)).ask(QUESTION)
+
+
+# -- the figure ----------------------------------------------------------------------------------
+
+
+def sign(**tops: float) -> AIMessage:
+    metadata = {"logprobs": told("", **tops)["choices"][0]["logprobs"]}
+    return AIMessage("", response_metadata=metadata)
+
+
+def test_the_signs_count_alike() -> None:
+    half = sign(x=0.5)
+    assert confidence_of(half, [sign(yes=0.5, no=0.5)], "en") == pytest.approx(0.5)
+    assert confidence_of(half, [sign(yes=0.9, no=0.1)], "en") == pytest.approx(0.75)
+    assert confidence_of(half, [sign(是=0.9, 否=0.1)], "zh") == pytest.approx(0.75)
+    surer = confidence_of(sign(x=0.9), [sign(yes=0.9, no=0.1)], "en")
+    assert surer == pytest.approx(0.9)
+
+
+def test_a_sign_that_cannot_be_read_is_no_figure() -> None:
+    assert confidence_of(sign(x=0.5), [sign(maybe=0.9)], "en") is None
+    assert confidence_of(AIMessage("x"), [sign(yes=0.9)], "en") is None
+
+
+def test_certainty_does_not_outweigh_everything() -> None:
+    sure = sign(yes=1.0, no=1e-30)
+    assert 0.5 < (confidence_of(sign(x=1e-3), [sure], "en") or 0) < 0.99
+
+
+def test_a_sentence_that_says_too_much_gives_way_to_its_short_form(
+    model: Model, bees: Collection
+) -> None:
+    claim = "Queens of the mountain bee live for three to five years in the zoo of Linz. [1]"
+    model.script.answers(events(delta(role="assistant", content=claim), last()))
+    answer = RAG(bees, chat(model.script.url)).ask(QUESTION)
+    assert (answer.status, answer.text) == ("answered", "three to five years [1]")
+    assert answer.citations[0].quote == "Queens live for three to five years."
