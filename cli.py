@@ -218,7 +218,7 @@ def search_command(
 @app.command("ask", cls=Command, help=t("Answer a question from the documents, with sources."))
 def ask_command(
     question: Annotated[str, typer.Argument(help=t("The question; «-» reads standard input."))],
-    k: Passages = 5, where: Where = None, plan: Plan = None, prompt: PromptName = None,
+    k: Passages = 3, where: Where = None, plan: Plan = None, prompt: PromptName = None,
     candidates: Candidates = 1, strict: Strict = False, min_confidence: MinConfidence = None,
     explain: Why = False,
     chat_url: Url = None, chat_model: Model = None,

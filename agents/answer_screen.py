@@ -216,6 +216,8 @@ def _facts(answer: Answer) -> Iterable[tuple[str, str]]:
     yield t("Prompt"), answer.prompt
     if answer.model:
         yield t("Model"), answer.model
+    if answer.confidence is not None:
+        yield t("Confidence"), f"{answer.confidence:.2f}"
     if answer.precision is not None:
         yield t("Citations of the model that hold"), f"{answer.precision:.0%}"
     if answer.recall is not None:

@@ -106,6 +106,7 @@ class AnswerShape(Shape):
     plan: str
     citation_precision: float | None
     citation_recall: float | None
+    confidence: float | None
     notices: tuple[str, ...] = Field(default=(), exclude_if=lambda notices: not notices)
     steps: tuple[StepShape, ...] = Field(default=(), exclude_if=lambda steps: not steps)
     """With ``--explain``: how the passages were found."""

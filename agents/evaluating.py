@@ -173,6 +173,14 @@ def _present(
     header = run.header
     fits = {}
     if rate is not None:
+        if header.options.get("min_confidence") != 0:
+            raise UsageError(
+                t(
+                    "The run «{run}» left out answers that were not sure enough. Fit on one that "
+                    "was made with --calibrate.",
+                    run=header.run,
+                )
+            )
         fits = calibrate(home, header.model, header.run, run.outcomes, header.scoring, rate)
     shape = EvalShape.model_validate(
         {**_run_shape(run).model_dump(exclude={"started"}), "half": header.half,

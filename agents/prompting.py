@@ -103,6 +103,7 @@ def try_prompt(
 ) -> None:
     """The draft that a prompt leads to, its citations unchecked. Raises `ModelError` where there
     is no chat model."""
+    from rag.assessing import Assessment, Assessor
     from rag.models.chat import model_name
     from rag.models.tokens import PromptBudget
     from rag.prompting.techniques import Task, draft_of, first_messages
@@ -124,8 +125,14 @@ def try_prompt(
     def search(query: str) -> "tuple[SearchResult, ...]":
         return collection.search(query, trial.k, where=trial.where).results
 
-    draft = run(draft_of(Task(chat, prompt, question, contexts, search, collection.embedder)))
-    draft = replace(draft, usage=found.usage + draft.usage)
+    assessment = Assessment()
+    if contexts and prompt.technique == "short-first":
+        library = PromptLibrary.of(collection.home)
+        assessment = run(Assessor().assess(chat, library, question, contexts))
+    task = Task(chat, prompt, question, contexts, search, collection.embedder,
+                short=assessment.short)  # fmt: skip
+    draft = run(draft_of(task))
+    draft = replace(draft, usage=found.usage + assessment.usage + draft.usage)
     shape = DraftShape.of(prompt, question, draft, model_name(chat), notices)
     if terminal.as_json:
         terminal.json(shape)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rag.answering import RAG
     from rag.prompting.types import Prompt
 
-DEFAULT_PASSAGES = 5
+DEFAULT_PASSAGES = 3
 _CHECK_TOKENS = 4
 _NAMED = 20
 """Documents that the answer to a question about documents cites."""
@@ -124,6 +124,7 @@ class Asked:
             fitted = budget.fit(asked, len(self.contexts))
             self.contexts = self.contexts[: fitted.passages]
             self._notices.extend(fitted.notices)
+        self._asked = asked(len(self.contexts))
         self._check = self._checker(chat)
         streamed = self._prompt.technique in ("once", "short-first") and self._prompt.output is None
         return Task(
@@ -155,7 +156,6 @@ class Asked:
         """A reply whose sentences are shown as they come, each when it has been checked."""
         from langchain_core.messages import AIMessage
 
-        self._asked = messages
         self._verifying = self._fresh_verifying()
         yield from pieces(chat, messages, self._take)
         cost = self._written

@@ -26,7 +26,7 @@ app = typer.Typer(cls=Group)
 
 @app.command("chat", cls=Command, help=t("Hold a conversation with the documents."))
 def chat_command(
-    k: Passages = 5, where: Where = None, plan: Plan = None, prompt: PromptName = None,
+    k: Passages = 3, where: Where = None, plan: Plan = None, prompt: PromptName = None,
     candidates: Candidates = 1, strict: Strict = False, explain: Explain = False,
     chat_url: Url = None, chat_model: Model = None,
     home: Home = None, name: Name = None, quiet: Quiet = False, debug: Debug = False,

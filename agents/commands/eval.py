@@ -72,7 +72,7 @@ Rate = Annotated[
 
 @app.command("eval", cls=Command, help=t("Measure how well questions are answered here."))
 def eval_command(
-    dataset: Dataset = None, limit: Limit = 10, half: Half = None, seed: Seed = 0, k: Passages = 5,
+    dataset: Dataset = None, limit: Limit = 10, half: Half = None, seed: Seed = 0, k: Passages = 3,
     plan: Plan = None, prompt: PromptName = None,
     baseline: Baseline = False, retrieval_only: RetrievalOnly = False,
     concurrency: Concurrency = None, resume: Resume = None, replay: Replay = None,

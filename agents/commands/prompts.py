@@ -71,7 +71,7 @@ def prompts_show(
 def prompts_try(
     name: Annotated[str, typer.Argument(metavar="NAME", help=t("The prompt."))],
     question: Annotated[str, typer.Argument(metavar="QUESTION", help=t("The question."))],
-    k: Passages = 5,
+    k: Passages = 3,
     where: Where = None,
     plan: Plan = None,
     printed: Annotated[
@@ -100,7 +100,7 @@ def prompts_compare(
         list[str], typer.Argument(metavar="NAME…", help=t("The prompts; the first is the measure."))
     ],
     on: On,
-    limit: Limit = 20, half: Half = None, seed: Seed = 0, k: AtLeastOne = 5, plan: Plan = None,
+    limit: Limit = 20, half: Half = None, seed: Seed = 0, k: AtLeastOne = 3, plan: Plan = None,
     concurrency: Concurrency = None, resume: Resume = False,
     chat_url: Url = None, chat_model: Model = None,
     home: Home = None, collection_name: Name = None, json: Json = False,
@@ -138,7 +138,7 @@ def prompts_improve(
     force: Annotated[
         bool, typer.Option("--force", help=t("Let it take the place of a prompt of that name."))
     ] = False,
-    limit: Limit = 20, seed: Seed = 0, k: AtLeastOne = 5, plan: Plan = None,
+    limit: Limit = 20, seed: Seed = 0, k: AtLeastOne = 3, plan: Plan = None,
     concurrency: Concurrency = None, resume: Resume = False,
     chat_url: Url = None, chat_model: Model = None,
     home: Home = None, collection_name: Name = None, json: Json = False,

@@ -15,11 +15,13 @@ from rag.thresholds import Threshold, keep_thresholds
 @dataclass(frozen=True, slots=True)
 class Scored:
     """What is known of a question: the ``score`` of its answer, whether it should be answered at
-    all, and whether that answer is ``correct``."""
+    all, whether that answer is ``correct``, and whether it is ``given`` if the threshold lets it
+    through: one without a supported claim is not."""
 
     score: float
     should_answer: bool
     correct: bool
+    given: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def fit_threshold(scored: Sequence[Scored], rate: float) -> Fit | None:
     """The threshold that gives the most answers while the share of wrong ones among them is at most
     ``rate``; ``None`` where no threshold does that. Questions with equal scores stand or fall
     together."""
-    order = sorted(scored, key=lambda one: -one.score)
+    order = sorted((one for one in scored if one.given), key=lambda one: -one.score)
     wrong, best = 0, None
     for count, one in enumerate(order, 1):
         wrong += not one.correct
@@ -50,12 +52,12 @@ def fit_threshold(scored: Sequence[Scored], rate: float) -> Fit | None:
     if best is None:
         return None
     threshold, share, count = best
-    return Fit(threshold, share, count / len(order), _balanced(order, threshold), len(order))
+    return Fit(threshold, share, count / len(scored), _balanced(scored, threshold), len(scored))
 
 
 def apply_threshold(scored: Sequence[Scored], threshold: float) -> Fit:
     """What a threshold does on other questions, at least one."""
-    given = [one for one in scored if one.score >= threshold]
+    given = [one for one in scored if one.given and one.score >= threshold]
     wrong = sum(not one.correct for one in given) / len(given) if given else 0.0
     balanced = _balanced(scored, threshold)
     return Fit(threshold, wrong, len(given) / len(scored), balanced, len(scored))
@@ -64,7 +66,8 @@ def apply_threshold(scored: Sequence[Scored], threshold: float) -> Fit:
 def _balanced(scored: Iterable[Scored], threshold: float) -> float | None:
     kinds: dict[bool, list[bool]] = {True: [], False: []}
     for one in scored:
-        kinds[one.should_answer].append((one.score >= threshold) == one.should_answer)
+        given = one.given and one.score >= threshold
+        kinds[one.should_answer].append(given == one.should_answer)
     if not all(kinds.values()):
         return None
     return sum(sum(right) / len(right) for right in kinds.values()) / 2
@@ -79,7 +82,8 @@ def scored_answers(outcomes: Iterable[Outcome], scoring: Scoring) -> dict[str, t
     for outcome in outcomes:
         score, question = outcome.reply.confidence, outcome.question
         if outcome.pipeline == "waggle" and score is not None:
-            one = Scored(score, question.answerable, is_right(outcome, scoring))
+            given = outcome.reply.status == "answered"
+            one = Scored(score, question.answerable, is_right(outcome, scoring), given)
             found.setdefault(prompt_language(question.text), []).append(one)
     return {lang: tuple(some) for lang, some in found.items()}
 

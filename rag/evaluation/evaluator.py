@@ -18,7 +18,7 @@ from indexes.errors import UsageError
 from indexes.i18n import t
 from rag.evaluation.binding import plan_fields, search_texts
 from rag.evaluation.datasets import SETS, Dataset, Half, Question, choose, load_dataset
-from rag.evaluation.pipelines import Bench, prompt_texts
+from rag.evaluation.pipelines import LEAST, Bench, prompt_texts
 from rag.evaluation.records import Header, Outcome, PipelineName
 from rag.evaluation.runs import Run, Runs, RunWriter
 from rag.evaluation.shelves import Progress, opened, with_known_gold
@@ -26,6 +26,7 @@ from rag.prompting.library import PromptLibrary
 from rag.prompting.types import LANGUAGES
 from rag.prompts import ANSWER
 from rag.retrieval.plan import plan_of
+from rag.thresholds import threshold_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -48,7 +49,7 @@ class Plan:
     baseline: bool = False
     retrieval_only: bool = False
     concurrency: int = 1
-    options: Mapping[str, Any] = field(default_factory=lambda: {"k": 5})
+    options: Mapping[str, Any] = field(default_factory=lambda: {"k": 3})
 
     @classmethod
     def of(cls, header: Header, concurrency: int) -> "Plan":
@@ -77,6 +78,7 @@ class Prepared:
     questions: tuple[Question, ...]
     collections: Mapping[str, Collection]
     prompts: PromptLibrary
+    home: Path
 
 
 @contextmanager
@@ -95,7 +97,7 @@ def prepared(
         if plan.retrieval_only:
             dataset = _findable(dataset)
         questions = choose(dataset, plan.limit, half, plan.seed)
-        yield Prepared(plan, dataset, half, questions, collections, prompts)
+        yield Prepared(plan, dataset, half, questions, collections, prompts, home)
 
 
 def _check_options(options: Mapping[str, Any], prompts: PromptLibrary) -> None:
@@ -139,10 +141,20 @@ def bind(ready: Prepared, chat: "BaseChatModel | None", runs: Runs) -> Header:
         embedder=next(iter(collections)).embedder.fingerprint,
         model=model_name(chat) if chat is not None else "",
         options=dict(ready.plan.options),
-        settings={name: getattr(chat, name, None) for name in _SETTINGS} if chat else {},
+        settings=_settings(ready, chat) if chat else {},
         **_ways(ready, chat),
         versions={**{name: version(name) for name in _PACKAGES}, "python": python_version()},
     )
+
+
+def _settings(ready: Prepared, chat: "BaseChatModel") -> dict[str, Any]:
+    """Those of the chat model, and how sure an answer must be where the options do not say it."""
+    from rag.models.chat import model_name
+
+    least = {
+        f"{LEAST}.{lang}": threshold_of(ready.home, model_name(chat), lang) for lang in LANGUAGES
+    }
+    return {name: getattr(chat, name, None) for name in _SETTINGS} | least
 
 
 def _ways(ready: Prepared, chat: "BaseChatModel | None") -> dict[str, Any]:
@@ -181,7 +193,7 @@ def evaluate(
         ]
         benches: queue.SimpleQueue[Bench] = queue.SimpleQueue()
         for _ in range(ready.plan.concurrency):
-            benches.put(Bench(ready.collections, chat, header.seed, header.options, ready.prompts))
+            benches.put(Bench(ready.collections, chat, header, ready.prompts))
         _ask_all(benches, todo, writer, _Rate(progress, len(done), len(done) + len(todo)))
     return runs.read(resume or header.run)
 

@@ -17,7 +17,7 @@ from indexes.errors import ContextOverflowError, StructuredOutputError
 from indexes.types import SearchResult
 from rag.evaluation.datasets import Question
 from rag.evaluation.recording import Recorder, recorded
-from rag.evaluation.records import Cited, Passage, PipelineName, Reply
+from rag.evaluation.records import Cited, Header, Passage, PipelineName, Reply
 from rag.prompting.types import LANGUAGES
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from rag.types import Answer
 
 NAIVE_PASSAGES: Final = 5
+LEAST: Final = "min_confidence"
+"""The option of `RAG.ask`, and before a language the setting that stands for it."""
 RETRIEVED: Final = 50
 """Passages looked for where the search alone is measured, so that ten documents remain when each
 counts once."""
@@ -75,20 +77,19 @@ class Pipeline(Protocol):
 
 class Bench:
     """The pipelines over ``collections`` (by the questions' groups; "" for all), with a chat model
-    of their own whose calls are recorded. ``options`` are those of `RAG.ask`, whose prompt is taken
-    from ``prompts``."""
+    of their own whose calls are recorded. ``header`` binds the seed, the options of `RAG.ask` and
+    how sure its answers must be; its prompt is taken from ``prompts``."""
 
     def __init__(
         self,
         collections: Mapping[str, Collection],
         chat: "BaseChatModel | None",
-        seed: int,
-        options: Mapping[str, Any],
+        header: Header,
         prompts: "PromptLibrary",
     ) -> None:
         self._recorder = Recorder()
-        self._chat = recorded(chat, self._recorder, seed) if chat is not None else None
-        self._collections, self._options = collections, options
+        self._chat = recorded(chat, self._recorder, header.seed) if chat is not None else None
+        self._collections, self._header = collections, header
         self._prompts = prompts
         self._rags: dict[str, RAG] = {}
 
@@ -117,7 +118,7 @@ class Bench:
         rag = self._rags.setdefault(collection.name, RAG(collection, self._chat))
         # The collection of a set lies in a home of its own, where no prompts are.
         rag.prompts = self._prompts
-        return _Waggle(rag, self._options)
+        return _Waggle(rag, self._header)
 
     def _with_short(self, question: Question, reply: Reply) -> Reply:
         """The same for every pipeline: what the answer itself calls its short form, else the words
@@ -135,11 +136,15 @@ class Bench:
 
 
 class _Waggle:
-    def __init__(self, rag: "RAG", options: Mapping[str, Any]) -> None:
-        self._rag, self._options = rag, options
+    def __init__(self, rag: "RAG", header: Header) -> None:
+        self._rag, self._header = rag, header
 
     def ask(self, question: Question) -> Reply:
-        answer = self._rag.ask(question.text, **{**self._options, "where": question.where})
+        from rag.prompts import prompt_language
+
+        fitted = self._header.settings.get(f"{LEAST}.{prompt_language(question.text)}")
+        options: Any = {LEAST: fitted, **self._header.options, "where": question.where}
+        answer = self._rag.ask(question.text, **options)
         answered = answer.status == "answered"
         short = str(getattr(answer, "short", "")) if answered else ""
         return Reply(
@@ -197,6 +202,7 @@ def prompt_texts(library: "PromptLibrary", prompt: str) -> dict[str, str]:
     """The prompts of all pipelines by name and language, without passages and question; those from
     files, which are ``prompt`` from ``library`` and what goes with it, as ident and text. Raises
     `UsageError` where there is no such prompt."""
+    from rag.assessing import PROMPTS
     from rag.prompting.library import SHARED, built_in
     from rag.prompts import CHECK
 
@@ -211,6 +217,7 @@ def prompt_texts(library: "PromptLibrary", prompt: str) -> dict[str, str]:
         for role, file in (
             ("waggle", library.get(prompt, lang)),
             ("shared", library.get(SHARED, lang)),
+            *((name, library.get(name, lang)) for name in PROMPTS),
             ("check", built_in().get(CHECK, lang)),
         ):
             texts[f"{role}.{lang}"] = f"{file.ident}\n\n{file.text}"

@@ -44,13 +44,14 @@ _MOST_BYTES = 1 << 20
 
 
 class ExampleHead(BaseModel):
-    """One entry of ``examples``."""
+    """One entry of ``examples``; ``short`` is an answer that is to be judged."""
 
     model_config = ConfigDict(extra="forbid")
 
     question: str
     passages: list[str]
     answer: str
+    short: str = ""
 
 
 class Head(BaseModel):
@@ -135,7 +136,9 @@ def parse_prompt(text: str, path: Path, origin: Literal["built-in", "yours"]) ->
     return Prompt(
         **head.model_dump(exclude={"examples", "variables"}),
         variables=tuple(head.variables),
-        examples=tuple(Example(e.question, tuple(e.passages), e.answer) for e in head.examples),
+        examples=tuple(
+            Example(e.question, tuple(e.passages), e.answer, e.short) for e in head.examples
+        ),
         steps=steps,
         text=text,
         digest=hashlib.sha256(text.encode()).hexdigest(),

@@ -7,7 +7,7 @@ passages once for all that is asked about them, and keeps them in its cache.
 
 from collections.abc import Mapping, Sequence
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from indexes.types import SearchResult
 from rag.prompting.fencing import as_data, fenced, marker_of
@@ -46,6 +46,19 @@ def messages_of(
         data[RULES] = prompt.shared.steps[RULES].render({})
     task = HumanMessage(before + prompt.steps[step].render(data))
     return [SystemMessage(system), task] if system else [task]
+
+
+def turns_of(prompt: Prompt, values: Mapping[str, str]) -> list[BaseMessage]:
+    """The messages of a prompt about one ``text``, its examples as turns of a conversation before
+    it. They come first and in their order, so the model server reads them once for all questions.
+    """
+    main = prompt.steps[MAIN]
+    turns: list[BaseMessage] = [SystemMessage(prompt.system or "")]
+    for e in prompt.examples:
+        shown = {"text": "\n".join(e.passages), "question": e.question, "short": e.short}
+        turns += [HumanMessage(main.render(shown)), AIMessage(e.answer)]
+    data = {name: as_data(value) for name, value in values.items()}
+    return [*turns, HumanMessage(main.render(data))]
 
 
 def offered(prompt: Prompt, step: str, values: Mapping[str, str]) -> dict[str, str]:

@@ -132,6 +132,10 @@ class Desk:
         reply = yield from self.task.write(self.task.chat, self.asked)
         return self._counted(reply)
 
+    def instead(self, step: str, **values: str) -> Steps[None]:
+        """A check continues this step, not the one that was asked."""
+        self.asked = tuple((yield from self._built(step, values)))
+
     def fill(self, step: str, schema: type[ModelT], **values: str) -> Steps[ModelT]:
         """The object with which the model replies to a step."""
         messages = yield from self._built(step, values)
@@ -193,6 +197,8 @@ def short_first(desk: Desk) -> Steps[Draft]:
         reply = split_reply((yield from desk.write(ALONE)))
         return desk.draft(reply.answer, reply.short)
     reply = split_reply((yield from desk.write(MAIN, short=short)))
+    # Whoever is told the answer affirms it more readily: a check is to know the question alone.
+    yield from desk.instead(ALONE)
     return desk.draft(reply.answer, short)
 
 

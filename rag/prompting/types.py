@@ -58,11 +58,13 @@ EXAMPLE_VARIABLES = frozenset({"passages", "question", "answer"})
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question, passages that may answer it, and the answer as it should be."""
+    """A question, passages that may answer it, and the answer as it should be: to the question, or
+    to whether ``short`` answers it."""
 
     question: str
     passages: tuple[str, ...]
     answer: str
+    short: str = ""
 
 
 @dataclass(frozen=True, slots=True)

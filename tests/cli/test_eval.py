@@ -96,6 +96,9 @@ def test_a_threshold_needs_answers_with_confidence(waggle: Command, pupil: Pupil
     home = Path(waggle("eval", "--show", name, "--json").json["file"]).parents[2]
     file = home / "evaluations" / "runs" / f"{name}.jsonl"
     lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    refused = waggle("eval", "--show", name, "--calibrate")
+    assert (refused.code, "left out answers" in refused.err) == (2, True)
+    lines[0]["options"]["min_confidence"] = 0.0
     for number, line in enumerate(lines[1:]):
         line["reply"]["confidence"] = 0.9 if line["reply"]["short"] == "five" else number / 100
     file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
@@ -158,7 +161,7 @@ def test_a_run_is_bound_to_its_plan_and_prompt(waggle: Command, pupil: Pupil, ho
     options = ("--limit", 1, "--half", "all", "--plan", "plain", "--prompt", "role")
     shape = waggle("eval", "squad_en", *options, "--json").json
     header, *outcomes = map(json.loads, Path(shape["file"]).read_text("utf-8").splitlines())
-    assert header["options"] == {"k": 5, "plan": "plain", "prompt": "role"}
+    assert header["options"] == {"k": 3, "plan": "plain", "prompt": "role"}
     ident, _, text = header["prompts"]["waggle.en"].partition("\n\n")
     assert text.endswith("Be brief.")
     assert outcomes

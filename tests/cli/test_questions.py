@@ -15,7 +15,7 @@ RESULT = {"rank", "score", "chunk_id", "source", "title", "page", "heading", "st
           "text", "metadata"}  # fmt: skip
 ANSWER = {"question", "answer", "status", "citations", "contexts", "model", "prompt", "collection",
           "generation", "usage", "timings_ms", "short", "plan", "citation_precision",
-          "citation_recall"}  # fmt: skip
+          "citation_recall", "confidence"}  # fmt: skip
 CITATION = {"number", "claim", "source", "title", "page", "start", "end", "quote", "support"}
 
 QUESTION = "What does a run straight up the comb stand for?"

@@ -1,6 +1,7 @@
 """A chat server for evaluations: answers each question as a test wrote, over a real socket."""
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ TOO_LONG = {"error": {"message": "This model's maximum context length is 9 token
 class Pupil:
     """Says ``drafts[question]`` to whoever asks it with passages, and ``memory[question]`` without;
     "I don't know" to other questions; yes to every check. ``shorts`` are what it takes out of an
-    answer to a question; after ``fails_after`` requests it is not there any more; a prompt with
+    answer to a question. ``sure`` is the probability of each yes, if it tells any; after ``fails_after`` requests it is not there any more; a prompt with
     ``too_long`` in it does not fit."""
 
     url: str = ""
@@ -27,6 +28,7 @@ class Pupil:
     shorts: dict[str, str] = field(default_factory=dict)
     fails_after: int | None = None
     too_long: str = ""
+    sure: float | None = None
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
     def says(self, body: dict[str, Any]) -> str:
@@ -66,6 +68,19 @@ def pupil_server() -> Iterator[Pupil]:
             else:
                 reply(200, {**whole(content=said), "usage": USAGE})(handler)
 
+        def probabilities(handler: BaseHTTPRequestHandler) -> None:
+            if pupil.sure is None:
+                reply(400, {"detail": "no logprobs here"})(handler)
+                return
+            top = [
+                {"token": token, "bytes": None, "logprob": math.log(probability)}
+                for token, probability in (("yes", pupil.sure), ("no", 1 - pupil.sure))
+            ]
+            told = whole(content=pupil.says(script.bodies.pop()))
+            told["choices"][0]["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}  # type: ignore[index]
+            reply(200, told)(handler)
+
+        script.probabilities = probabilities
         _serve(script, answer)
         pupil.url = script.url
         yield pupil

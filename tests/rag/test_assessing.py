@@ -31,13 +31,13 @@ class Model:
     """Says ``draft``, copies ``short``, and affirms with probability ``yes``."""
 
     def __init__(self, script: Script) -> None:
-        self.script, self.short, self.sure, self.yes = script, "three to five years", 0.8, 0.8
+        self.script, self.short, self.yes = script, "three to five years", 0.8
         script.answers(events(delta(role="assistant", content=DRAFT), last()))
         script.probabilities = self.probabilities
 
     def probabilities(self, handler: BaseHTTPRequestHandler) -> None:
         if "fewest words" in self.script.bodies[-1]["messages"][-1]["content"]:
-            reply(200, told(self.short, **{self.short: self.sure}))(handler)
+            reply(200, told(self.short, **{self.short: 0.9}))(handler)
         else:
             reply(200, told("yes", yes=self.yes, no=1 - self.yes))(handler)
 
@@ -66,8 +66,8 @@ def test_the_words_that_answer_are_put_into_the_prompt(model: Model, bees: Colle
     assert answer.confidence == pytest.approx(0.8)
     (written,) = model.written()
     assert "The answer is: three to five years\n" in written["messages"][-1]["content"]
-    assert len(model.assessed()) == 3
-    assert answer.usage.prompt_tokens == 9
+    assert len(model.assessed()) == 4
+    assert answer.usage.prompt_tokens == 12
 
 
 def test_all_that_is_asked_has_the_passages_in_the_same_place(
@@ -82,7 +82,7 @@ def test_all_that_is_asked_has_the_passages_in_the_same_place(
 
 
 def test_what_is_too_unsure_is_not_written(model: Model, bees: Collection) -> None:
-    model.yes, model.sure = 0.3, 0.5
+    model.yes = 0.3
     answer = RAG(bees, chat(model.script.url)).ask(QUESTION)
     assert (answer.status, answer.citations, answer.short) == ("unanswerable", (), "")
     assert answer.confidence is not None
@@ -97,7 +97,7 @@ def test_what_is_too_unsure_is_not_written(model: Model, bees: Collection) -> No
 def test_the_caller_says_how_sure_is_sure_enough(
     model: Model, bees: Collection, least: float, status: str
 ) -> None:
-    model.yes = model.sure = 0.35
+    model.yes = 0.35
     answer = RAG(bees, chat(model.script.url)).ask(QUESTION, min_confidence=least)
     assert answer.status == status
 
@@ -157,23 +157,43 @@ def sign(**tops: float) -> AIMessage:
     return AIMessage("", response_metadata=metadata)
 
 
-def test_the_signs_count_alike() -> None:
-    half = sign(x=0.5)
-    assert confidence_of(half, [sign(yes=0.5, no=0.5)], "en") == pytest.approx(0.5)
-    assert confidence_of(half, [sign(yes=0.9, no=0.1)], "en") == pytest.approx(0.75)
-    assert confidence_of(half, [sign(是=0.9, 否=0.1)], "zh") == pytest.approx(0.75)
-    surer = confidence_of(sign(x=0.9), [sign(yes=0.9, no=0.1)], "en")
-    assert surer == pytest.approx(0.9)
+def test_the_judgements_count_alike() -> None:
+    assert confidence_of([sign(yes=0.5, no=0.5)], "en") == pytest.approx(0.5)
+    sure, open_, not_so = sign(yes=0.9, no=0.1), sign(yes=0.5, no=0.5), sign(yes=0.1, no=0.9)
+    assert confidence_of([sure, open_], "en") == pytest.approx(0.75)
+    assert confidence_of([sure, not_so], "en") == pytest.approx(0.5)
+    chinese = [sign(是=0.9, 否=0.1), sign(是=0.5, 不=0.5)]
+    assert confidence_of(chinese, "zh") == pytest.approx(0.75)
 
 
-def test_a_sign_that_cannot_be_read_is_no_figure() -> None:
-    assert confidence_of(sign(x=0.5), [sign(maybe=0.9)], "en") is None
-    assert confidence_of(AIMessage("x"), [sign(yes=0.9)], "en") is None
+def test_a_judgement_that_cannot_be_read_is_no_figure() -> None:
+    assert confidence_of([sign(yes=0.9), sign(maybe=0.9)], "en") is None
+    assert confidence_of([AIMessage("yes")], "en") is None
 
 
 def test_certainty_does_not_outweigh_everything() -> None:
-    sure = sign(yes=1.0, no=1e-30)
-    assert 0.5 < (confidence_of(sign(x=1e-3), [sure], "en") or 0) < 0.99
+    sure, doubts = sign(yes=1.0, no=1e-30), sign(yes=0.01, no=0.99)
+    assert 0.5 < (confidence_of([sure, doubts, doubts], "en") or 0) < 0.99
+
+
+def test_the_last_judgement_is_shown_the_place_of_the_words(
+    model: Model, collection: Collection
+) -> None:
+    collection.add_texts(
+        ["Workers live for six weeks. In winter they live longer. Queens live for years. They "
+         "leave the hive once. Nobody counted the days of the drones.",
+         "A year has twelve months."],
+        [{"title": "Ages"}, {"title": "Years"}],
+    )  # fmt: skip
+    model.short = "years"
+    RAG(collection, chat(model.script.url)).ask(QUESTION)
+    last_turn = model.assessed()[-1]["messages"][-1]["content"]
+    assert last_turn == (
+        "Text: Ages. In winter they live longer. Queens live for years. They leave the hive once.\n"
+        f"Question: {QUESTION}\nAnswer: years"
+    )
+    roles = [message["role"] for message in model.assessed()[-1]["messages"]]
+    assert roles == ["system", *["user", "assistant"] * 8, "user"]
 
 
 def test_a_sentence_that_says_too_much_gives_way_to_its_short_form(

@@ -50,6 +50,13 @@ def test_a_threshold_by_hand() -> None:
     assert strict.balanced == pytest.approx((3 / 5 + 1) / 2)
 
 
+def test_what_is_withheld_for_another_reason_is_no_wrong_answer() -> None:
+    withheld = [Scored(0.8, False, False, given=False)] * 4
+    fit = fit_threshold([Scored(0.9, True, True), *withheld, Scored(0.5, True, True)], 0.1)
+    assert fit is not None
+    assert (fit.threshold, fit.wrong, fit.given, fit.balanced) == (0.5, 0.0, 1 / 3, 1.0)
+
+
 def test_equals_stand_or_fall_together() -> None:
     some = [Scored(0.9, True, True), Scored(0.5, True, True), Scored(0.5, True, False)]
     fit = fit_threshold(some, 0.2)

@@ -24,6 +24,7 @@ from rag.evaluation.runs import Run, Runs
 from rag.evaluation.scoring import Scores, score
 from rag.models.chat import chat_model
 from rag.prompting.library import built_in
+from rag.thresholds import UNFITTED, Threshold, keep_thresholds
 from tests.rag.evaluation_server import Pupil, pupil_server
 
 SMALL = Path(__file__).resolve().parents[1] / "data" / "evaluation"
@@ -119,7 +120,7 @@ def test_an_outcome_holds_what_is_needed_to_judge_it(home: Path, pupil: Pupil) -
     assert len(reply.short_calls) == 1
     assert reply.calls[0].prompt != reply.short_calls[0].prompt
     header = done.header
-    assert (header.model, header.half, header.options["k"]) == ("pupil", "all", 5)
+    assert (header.model, header.half, header.options["k"]) == ("pupil", "all", 3)
     assert "as few words as possible" in header.prompts["naive.en"]
     assert header.settings["temperature"] == 0
     assert list(header.collections.values()) == [1]
@@ -323,6 +324,24 @@ def test_a_run_is_bound_to_how_passages_are_found(
         assert bind(ready, chat_model(pupil.url), Runs(home)).plan["reranker"] == "orderly"
     with prepared(squad(limit=1, retrieval_only=True), home) as ready:
         assert bind(ready, None, Runs(home)).plan == {}
+
+
+def test_a_run_is_bound_to_how_sure_an_answer_must_be(home: Path, pupil: Pupil) -> None:
+    """The threshold lies in the user's home; the collection of the set has one of its own."""
+    before = run(home, pupil, squad(limit=1))
+    assert before.header.settings["min_confidence.en"] == UNFITTED
+    assert {"extract.en", "exact.zh"} <= before.header.prompts.keys()
+    keep_thresholds(home, "pupil", {"en": Threshold(
+        threshold=0.9, rate=0.1, wrong=0.0, given=0.5, balanced=None, questions=9, run="r",
+    )})  # fmt: skip
+    after = run(home, pupil, squad(limit=1))
+    assert changed_bindings(before.header, after.header) == ("settings",)
+    pupil.sure = 0.8
+    answered = run(home, pupil, squad(limit=1, options={"k": 3, "min_confidence": 0.0}))
+    refused = run(home, pupil, squad(limit=1))
+    statuses = [{o.reply.status for o in one.outcomes} for one in (answered, refused)]
+    assert statuses == [{"answered", "unanswerable"}, {"unanswerable"}]
+    assert sorted(o.reply.confidence or 0 for o in refused.outcomes) == [0, pytest.approx(0.8)]
 
 
 def test_where_a_run_diverges_is_told(home: Path, pupil: Pupil) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from indexes.types import SearchResult
 from rag.prompting.library import SHARED, PromptLibrary, built_in
-from rag.prompting.rendering import messages_of, prefix
+from rag.prompting.rendering import messages_of, prefix, turns_of
 from rag.prompting.types import EXAMPLE, MAIN
 from rag.prompts import answer_messages, check_messages, shared_prefix
 from tests.rag.prompting.passages import BEES, passage, passages, texts
@@ -39,6 +39,9 @@ def test_the_default_prompts_send_these_bytes(lang: str) -> None:
     for name in ("extract", "answerable", "stated"):
         task = messages_of(prompts.get(name, lang), {"question": wanted["question"]}, GOLDEN)
         assert task[-1].text.removeprefix(shared_prefix(GOLDEN, lang)[1]) == wanted[name]
+    shown = {"text": "T", "question": wanted["question"], "short": wanted["short"]}
+    judged = turns_of(prompts.get("exact", lang), shown)
+    assert [[m.type, m.text] for m in judged] == wanted["exact"]
     check = check_messages(asked, "D. [2]", 2, wanted["claim"], lang)
     assert [[m.type, m.text] for m in check] == wanted["check"]
 
