@@ -1,7 +1,7 @@
 """``waggle eval``: asks the questions of a set, keeps the run, and shows its figures."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,8 @@ def run_eval(
     """Evaluate, and show the figures."""
     runs = Runs(home)
     others = [runs.read(name) for name in outputs.compare]
+    if outputs.rate is not None:
+        _check_all_given(resume or "", plan.options)
     run = _evaluate(terminal, home, plan, chat, runs, resume)
     _present(terminal, home, runs, run, others, outputs.rate)
 
@@ -173,14 +175,7 @@ def _present(
     header = run.header
     fits = {}
     if rate is not None:
-        if header.options.get("min_confidence") != 0:
-            raise UsageError(
-                t(
-                    "The run «{run}» left out answers that were not sure enough. Fit on one that "
-                    "was made with --calibrate.",
-                    run=header.run,
-                )
-            )
+        _check_all_given(header.run, header.options)
         fits = calibrate(home, header.model, header.run, run.outcomes, header.scoring, rate)
     shape = EvalShape.model_validate(
         {**_run_shape(run).model_dump(exclude={"started"}), "half": header.half,
@@ -209,6 +204,17 @@ def _present(
             t("The run is not complete. Go on with: waggle eval --resume {run}", run=header.run)
         )
     terminal.line(t("Kept in {file}", file=shape.file), "dim")
+
+
+def _check_all_given(run: str, options: Mapping[str, object]) -> None:
+    if options.get("min_confidence") != 0:
+        raise UsageError(
+            t(
+                "The run «{run}» left out answers that were not sure enough. Fit on one that was "
+                "made with --calibrate.",
+                run=run,
+            )
+        )
 
 
 def _run_shape(run: Run) -> RunShape:

@@ -418,6 +418,7 @@ MESSAGES: dict[str, str] = {
     "Citations of the model that hold": "模型所给引用中成立的",
     "Sentences that a passage supports": "有段落支持的句子",
     "Confidence": "置信度",
+    "The confidence must lie between 0 and 1.": "置信度必须在 0 到 1 之间。",
     "Tokens": "词元",
     "{read} read, {written} written": "读 {read}，写 {written}",
     "Time": "用时",

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from indexes.clock import timed
 from indexes.embedding.base import well_formed
 from indexes.errors import ContextOverflowError, UsageError
+from indexes.folding import fold
 from indexes.i18n import t
 from indexes.types import SearchResult, chunk_id
 from rag.assessing import Assessment
 from rag.attribution import attributed
 from rag.counting import answer_count, count_query
-from rag.prompting.techniques import Draft, Task, first_messages
+from rag.prompting.techniques import SEARCHING, Draft, Task, first_messages
 from rag.prompting.types import ALONE, MAIN
 from rag.prompts import check_messages, is_refusal, is_yes, prompt_language, unknown
 from rag.retrieval.plan import RetrievalPlan
@@ -63,6 +64,8 @@ class Asked:
         self.k, self.where, self.plan, self.history = k, where, plan, history
         self.contexts: tuple[SearchResult, ...] = ()
         self.attribute = attribute
+        if min_confidence is not None and not 0 <= min_confidence <= 1:
+            raise UsageError(t("The confidence must lie between 0 and 1."))
         self._strict, self._least = strict, min_confidence
         self._lang = prompt_language(self.question)
         self._prompt = _answering(rag.prompts.get(prompt, self._lang), candidates)
@@ -134,7 +137,10 @@ class Asked:
 
     def assessed(self, task: Task) -> Steps[Task | None]:
         """The task with the words that answer, where they are known; ``None`` where it is too
-        unsure that the passages answer the question."""
+        unsure that the passages answer the question. What searches further is not judged by what
+        was found first."""
+        if self._prompt.technique in SEARCHING:
+            return task
         with timed(self._timings, "assess"):
             self._assessment = yield from self.rag.assessor.assess(
                 task.chat, self.rag.prompts, self._alone, self.contexts
@@ -142,7 +148,8 @@ class Asked:
         self._usage += self._assessment.usage
         confidence, least = self._assessment.confidence, self._least
         if least is None:
-            least = threshold_of(self.rag.collection.home, self._model, self._lang)
+            lang = prompt_language(self._alone)
+            least = threshold_of(self.rag.collection.home, self._model, lang)
         if confidence is not None and confidence < least:
             return None
         return replace(task, short=self._assessment.short)
@@ -208,7 +215,7 @@ class Asked:
             verdict = yield from self._verifying.finish()
         else:
             verdict = yield from self._checked(draft.text)
-        if verdict.supported or not draft.short:
+        if verdict.supported or not _says(draft.text, draft.short):
             return verdict
         return (yield from self._checked(draft.short))
 
@@ -247,6 +254,8 @@ class Asked:
     ) -> Answer:
         """The answer; only one that is supported has a text of its own."""
         given = verdict is not None and status == "answered"
+        if verdict is None or not _says(verdict.text, short):
+            short = ""
         text = {"answered": verdict.text.strip() if verdict else "",
                 "unanswerable": unknown(self.question)}  # fmt: skip
         self._timings["total"] = self._elapsed()
@@ -267,6 +276,11 @@ class Asked:
 
     def _elapsed(self) -> float:
         return round((time.perf_counter() - self._started) * 1000, 2)
+
+
+def _says(text: str, short: str) -> bool:
+    """Whether a text holds its short form, if it has one."""
+    return bool(short) and fold(short).text in fold(text).text
 
 
 def _nothing(_: int, __: str) -> Steps[bool]:
@@ -290,7 +304,7 @@ def _answering(prompt: "Prompt", candidates: int) -> "Prompt":
         raise UsageError(
             t("The prompt «{name}» comes to one answer: leave out --candidates.", name=prompt.name)
         )
-    steps = {MAIN: prompt.steps.get(ALONE, prompt.steps[MAIN])}
+    steps = {**prompt.steps, MAIN: prompt.steps.get(ALONE, prompt.steps[MAIN])}
     return replace(prompt, technique="sample", samples=candidates, steps=steps)
 
 

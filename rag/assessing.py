@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any, Final
 from indexes.errors import ContextOverflowError, EndpointError
 from indexes.types import SearchResult
 from rag.models.chat import server_of
+from rag.models.failures import is_refused
 from rag.models.logprobs import token_logprobs, yes_probability
+from rag.prompting.fencing import place
 from rag.prompting.library import PromptLibrary
 from rag.prompting.rendering import messages_of, turns_of
-from rag.prompting.replies import without_marks
+from rag.prompting.replies import split_reply, without_marks
 from rag.prompts import NO, YES, is_refusal, prompt_language
-from rag.steps import Steps, ask, ask_all
+from rag.steps import Steps, ask, ask_all, work
 from rag.types import Usage
 from rag.verifying.passages import Passage
 from rag.verifying.words import asked_words
@@ -45,16 +47,18 @@ _TOLD: Final[Mapping[str, Any]] = {"logprobs": True, "top_logprobs": 20}
 """As many alternatives for each token as OpenAI's protocol allows."""
 _LONGEST = 1200
 """Characters of the text around the words: a unit of code has no bounds."""
-_SUREST = 1e-6
-"""How near to certain a judgement can be; further would outweigh all others."""
-_REFUSALS = (400, 422, 501)
+_SUREST = 1e-2
+"""How near to certain a judgement can be; further would outweigh the two others."""
+_SIGN_TOKENS = 3
+"""Some models begin with a blank."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """``short`` are the words that answer, as the model copied them. ``confidence``, 0 to 1, grows
-    with the probability that the passages answer the question with just these words. ``None``
-    where the server gives no log-probabilities, and no short answer then either."""
+    with the probability that the passages answer the question with just these words. There are no
+    such words where the model found none or too many, and neither is there where the server gives
+    no log-probabilities."""
 
     short: str = ""
     confidence: float | None = None
@@ -62,11 +66,11 @@ class Assessment:
 
 
 class Assessor:
-    """Asks chat models of one server what they make of passages. One that gives no
+    """Asks chat models of one server what they make of passages. One that from the first gives no
     log-probabilities, or thinks before it replies, is not asked again."""
 
     def __init__(self) -> None:
-        self._silent = False
+        self._tells: bool | None = None
 
     def assess(
         self,
@@ -77,59 +81,50 @@ class Assessor:
     ) -> Steps[Assessment]:
         """Whether the passages answer the question. Raises `EndpointError` where the server
         fails."""
-        if self._silent or server_of(chat) is None:
+        if self._tells is False or server_of(chat) is None:
             return Assessment()
+        usage = Usage()
         try:
-            return (yield from self._assessed(chat, prompts, question, contexts))
+            tasks = yield from work(lambda: _tasks(prompts, question, contexts))
+            reply = yield from ask(chat, tasks[EXTRACT], max_tokens=_SHORT_TOKENS, **_TOLD)
+            usage += Usage.of(reply)
+            if token_logprobs(reply) is None or _thought(reply):
+                self._tells = bool(self._tells)
+                return Assessment(usage=usage)
+            self._tells = True
+            words = " ".join(without_marks(split_reply(reply.text).answer).split())
+            if is_refusal(words):
+                return Assessment("", 0.0, usage)
+            exact = yield from work(lambda: _exact(prompts, question, words, contexts))
+            judgements = [*(tasks[name] for name in ABOUT_PASSAGES), exact]
+            signs = yield from ask_all(chat, judgements, max_tokens=_SIGN_TOKENS, **_TOLD)
         except ContextOverflowError:
-            return Assessment()
+            return Assessment(usage=usage)
         except EndpointError as error:
-            if getattr(error.__cause__, "status_code", None) not in _REFUSALS:
+            if not is_refused(error):
                 raise
-            self._silent = True
-            return Assessment()
-
-    def _assessed(
-        self,
-        chat: "BaseChatModel",
-        prompts: PromptLibrary,
-        question: str,
-        contexts: Sequence[SearchResult],
-    ) -> Steps[Assessment]:
-        lang = prompt_language(question)
-
-        def task(name: str) -> "list[BaseMessage]":
-            return messages_of(prompts.get(name, lang), {"question": question}, contexts)
-
-        short = yield from ask(chat, task(EXTRACT), max_tokens=_SHORT_TOKENS, **_TOLD)
-        if token_logprobs(short) is None or _thought(short):
-            self._silent = True
-            return Assessment(usage=Usage.of(short))
-        words = without_marks(str(short.text))
-        text = text_beside(words, question, contexts)
-        exact = {"text": text, "question": question, "short": words}
-        judgements = [task(name) for name in ABOUT_PASSAGES]
-        judgements.append(turns_of(prompts.get(EXACT, lang), exact))
-        signs = yield from ask_all(chat, judgements, max_tokens=1, **_TOLD)
-        usage = sum(map(Usage.of, signs), Usage.of(short))
-        if is_refusal(words):
-            return Assessment("", 0.0, usage)
-        return Assessment(words, confidence_of(signs, lang), usage)
+            self._tells = bool(self._tells)
+            return Assessment(usage=usage)
+        usage = sum(map(Usage.of, signs), usage)
+        confidence = confidence_of(signs, prompt_language(question))
+        whole = reply.response_metadata.get("finish_reason") != "length"
+        return Assessment(words if whole and confidence is not None else "", confidence, usage)
 
 
 def confidence_of(signs: "Sequence[AIMessage]", lang: str) -> float | None:
-    """The judgements together: the mean of their log-odds, as a probability. ``None`` where one
-    cannot be read."""
+    """The judgements together: the mean of their log-odds, as a probability. One that cannot be
+    read tells nothing either way; ``None`` where none can."""
     read = [yes_probability(sign, YES[lang], NO[lang]) for sign in signs]
-    known = [probability for probability in read if probability is not None]
-    if len(known) < len(read):
+    if all(probability is None for probability in read):
         return None
-    return 1 / (1 + math.exp(-fmean(map(_log_odds, known))))
+    odds = [_log_odds(0.5 if probability is None else probability) for probability in read]
+    return 1 / (1 + math.exp(-fmean(odds)))
 
 
 def text_beside(words: str, question: str, contexts: Sequence[SearchResult]) -> str:
     """The sentence that holds ``words``, of several the one nearest to the question, with its
-    neighbours and the document's title; where none does, the sentence most like the question."""
+    neighbours and headings; where none does, the sentence most like the question. On one line: a
+    document shall not write the lines of the prompt that it stands in."""
     asked = asked_words(question)
     passages = [Passage(number, context) for number, context in enumerate(contexts, 1)]
     places = [(p, p.touched(span)[0]) for p in passages for span in p.find(words) if p.units]
@@ -140,9 +135,28 @@ def text_beside(words: str, question: str, contexts: Sequence[SearchResult]) -> 
         if not units:
             return ""
         passage, index = max(units, key=lambda at: at[0].units[at[1]].words.held(asked))
-    near = range(max(0, index - 1), min(len(passage.units), index + 2))
-    start, end = passage.quoted(near)
-    return f"{passage.context.title}. {passage.text[start:end][:_LONGEST]}"
+    text = " ".join(" ".join(passage.units[i].text for i in passage.beside(index)).split())
+    start = max(0, text.find(words) - _LONGEST // 2)
+    return f"{' '.join(place(passage.context).split())}. {text[start : start + _LONGEST]}"
+
+
+def _tasks(
+    prompts: PromptLibrary, question: str, contexts: Sequence[SearchResult]
+) -> "dict[str, list[BaseMessage]]":
+    """The messages of the prompts about the passages."""
+    lang = prompt_language(question)
+    return {
+        name: messages_of(prompts.get(name, lang), {"question": question}, contexts)
+        for name in (EXTRACT, *ABOUT_PASSAGES)
+    }
+
+
+def _exact(
+    prompts: PromptLibrary, question: str, words: str, contexts: Sequence[SearchResult]
+) -> "list[BaseMessage]":
+    text = text_beside(words, question, contexts)
+    values = {"text": text, "question": " ".join(question.split()), "short": words}
+    return turns_of(prompts.get(EXACT, prompt_language(question)), values)
 
 
 def _thought(reply: "AIMessage") -> bool:

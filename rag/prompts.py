@@ -23,8 +23,8 @@ CHECK = "check"
 """The name of the prompt that asks whether a passage states a claim."""
 
 _UNKNOWN = {"en": "I don't know: the documents do not say.", "zh": "不知道：文档里没有写。"}
-YES = {"en": ("yes",), "zh": ("是", "能", "可以", "yes")}
-NO = {"en": ("no",), "zh": ("否", "不", "没有", "no")}
+YES = {"en": ("yes",), "zh": ("是", "yes")}
+NO = {"en": ("no",), "zh": ("否", "不", "没", "no")}
 _REFUSALS = (
     "i don't know", "i don’t know", "i do not know", "the passages do not", "the documents do not",
     "there is no information", "不知道", "我不知道", "资料里没有", "资料中没有", "文档里没有",

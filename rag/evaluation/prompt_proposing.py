@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from indexes.errors import ContextOverflowError, StructuredOutputError
+from indexes.folding import is_han
 from indexes.i18n import t
 from rag.evaluation.prompt_lessons import told
 from rag.evaluation.records import Outcome
@@ -125,9 +126,20 @@ def objection(text: str, grounds: Grounds) -> str:
 
 
 def _gives_away(text: str, mistakes: Sequence[Outcome]) -> bool:
-    answers = {answer for o in mistakes for answer in o.question.answers}
+    answers = {
+        answer
+        for o in mistakes
+        for answer in (*o.question.answers, *(form for fact in o.question.facts for form in fact))
+    }
     long = (a for a in answers if len(a.encode()) >= _SHORTEST_ANSWER)
-    return any(re.search(rf"(?<!\w){re.escape(a)}(?!\w)", text, re.IGNORECASE) for a in long)
+    return any(_stands_in(answer, text) for answer in long)
+
+
+def _stands_in(answer: str, text: str) -> bool:
+    """Where words are written apart, as a word of its own."""
+    if any(map(is_han, answer)):
+        return answer in text
+    return re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text, re.IGNORECASE) is not None
 
 
 def _one_line(text: str) -> str:

@@ -13,6 +13,8 @@ from rag.models.faults import PASSING_STATUS, connection_fault, retry_after, tls
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+_NOT_TAKEN = (400, 422, 501)
+
 _OVERFLOW = re.compile(
     r"exceed_context_size|context_length_exceeded|maximum context length|available context size"
     r"|context window|ContextWindowExceeded|maximum model length|prompt is too long"
@@ -298,3 +300,10 @@ def shown(url: str) -> str:
     except ValueError:
         return url
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+
+
+def is_refused(error: EndpointError) -> bool:
+    """Whether a server did not take a request as it is, because it does not know something in it;
+    a prompt that is too long is another matter."""
+    status = getattr(error.__cause__, "status_code", None)
+    return status in _NOT_TAKEN and not isinstance(error, ContextOverflowError)

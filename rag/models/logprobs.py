@@ -129,4 +129,8 @@ def _begins(alternative: Alternative, words: Collection[str]) -> bool:
     except UnicodeDecodeError:  # the beginning of a character, as of a Chinese word
         piece = alternative.data.strip()
         return any(word.lower().encode().startswith(piece) for word in words)
-    return bool(text) and any(word.lower().startswith(text) for word in words)
+    # A token of Chinese may be longer than the word: 是的, 不是.
+    return bool(text) and any(
+        word.lower().startswith(text) or (not word.isascii() and text.startswith(word))
+        for word in words
+    )

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from indexes.errors import ContextOverflowError, EndpointError, StructuredOutputError
+from indexes.errors import EndpointError, StructuredOutputError
 from indexes.i18n import t
 from rag.models.chat import model_name, server_of
+from rag.models.failures import is_refused
 from rag.models.structured_json import (
     ModelT,
     Unfit,
@@ -49,8 +50,6 @@ _known: dict[tuple[str, str], int] = {}
 """The strictest of `_WAYS` that a server understands, by its address and its model's name; learned
 from its replies, for as long as the process lives. Where one schema was refused for its
 patterns, the later ones are sent without theirs."""
-
-_REFUSALS = (400, 422, 501)
 
 _ASK = {
     "en": "Reply with one JSON object: values that fit this JSON schema, not the schema itself. "
@@ -169,7 +168,7 @@ class _Conversation(Generic[ModelT]):
 
     def refused(self, error: EndpointError) -> None:
         """Go on in a way that asks less of the server, if it was that which it refused."""
-        if self._way == _LAST or not _is_refusal(error):
+        if self._way == _LAST or not is_refused(error):
             raise error
         self._step_down()
 
@@ -230,11 +229,6 @@ class _Conversation(Generic[ModelT]):
         name = re.sub(r"[^A-Za-z0-9_-]", "_", self._schema.__name__)[:64]
         described = {"name": name, "schema": schema, "strict": True}
         return {"type": "json_schema", "json_schema": described}
-
-
-def _is_refusal(error: EndpointError) -> bool:
-    status = getattr(error.__cause__, "status_code", None)
-    return status in _REFUSALS and not isinstance(error, ContextOverflowError)
 
 
 def _is_truncated(reply: BaseMessage) -> bool:

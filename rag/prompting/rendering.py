@@ -53,7 +53,7 @@ def turns_of(prompt: Prompt, values: Mapping[str, str]) -> list[BaseMessage]:
     it. They come first and in their order, so the model server reads them once for all questions.
     """
     main = prompt.steps[MAIN]
-    turns: list[BaseMessage] = [SystemMessage(prompt.system or "")]
+    turns: list[BaseMessage] = [SystemMessage(prompt.system)] if prompt.system else []
     for e in prompt.examples:
         shown = {"text": "\n".join(e.passages), "question": e.question, "short": e.short}
         turns += [HumanMessage(main.render(shown)), AIMessage(e.answer)]

@@ -38,6 +38,8 @@ MORE_PASSAGES = 2
 """How many new passages one further search adds: a small model loses itself in many."""
 MOST_ADDED = 6
 """How many all further searches of a question add together."""
+SEARCHING = frozenset[TechniqueName]({"step-back", "decompose", "react"})
+"""Techniques that look for more passages than they are given."""
 
 
 @dataclass(frozen=True, slots=True)

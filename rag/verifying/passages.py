@@ -85,14 +85,17 @@ class Passage:
         """What a reader of a unit knows beside it: its neighbours, in a table the names of its
         columns, and the headings."""
         if index not in self._around:
-            span = self.units[index].span
-            if span.kind == "row":
-                near = [i for i in (span.head, index) if i is not None]
-            else:
-                near = list(range(max(0, index - 1), min(len(self.units), index + 2)))
-            text = "\n".join([self.heading.text, *(self.units[i].text for i in near)])
-            self._around[index] = Unit(span, text)
+            near = (self.units[i].text for i in self.beside(index))
+            text = "\n".join([self.heading.text, *near])
+            self._around[index] = Unit(self.units[index].span, text)
         return self._around[index]
+
+    def beside(self, index: int) -> list[int]:
+        """A unit with its neighbours, in a table with the names of its columns."""
+        span = self.units[index].span
+        if span.kind == "row":
+            return [i for i in (span.head, index) if i is not None]
+        return list(range(max(0, index - 1), min(len(self.units), index + 2)))
 
     def find(self, claim: str) -> list[tuple[int, int]]:
         """The spans that say ``claim`` word for word. Words and numbers match whole: «art» is not

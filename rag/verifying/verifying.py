@@ -13,6 +13,8 @@ from rag.verifying.segments import Segment, Segments
 
 UNSUPPORTED = "[?]"
 """The mark behind a sentence that no passage holds."""
+_CLEARLY = 0.2
+"""How much more of a claim's words another passage must hold than the one that it names."""
 _CLOSE = 0.3
 """Below this share of its words, a passage that a claim does not name is not looked at."""
 _MOST_OTHERS = 2
@@ -126,20 +128,20 @@ class Verifying:
         return f"{segment.lead}{_marked(segment.text, UNSUPPORTED)}", False
 
     def _findings(self, claim: Claim, segment: Segment) -> Steps[list[Finding]]:
-        """The passages that hold a claim: those it names, else the nearest that does."""
+        """The passages that hold a claim: those it names, unless another that does is clearly
+        nearer to it, for models copy numbers from elsewhere; else the nearest that does."""
+        near = {p.number: nearness(p, claim) for p in self._passages}
+        named = [n for n in segment.marks if n in near]
+        others = sorted((n for n in near if n not in named), key=lambda n: (-near[n], n))
         found = []
-        for number in segment.marks:
-            if 0 < number <= len(self._passages):
-                finding = yield from judge(self._passages[number - 1], claim, self._check)
-                found += [finding] if finding else []
-        if found:
-            return found
-        near = [(nearness(p, claim), p) for p in self._passages if p.number not in segment.marks]
-        near = [(score, passage) for score, passage in near if score >= _CLOSE]
-        for _, passage in sorted(near, key=lambda pair: -pair[0])[:_MOST_OTHERS]:
-            if finding := (yield from judge(passage, claim, self._check)):
+        for number in named:
+            finding = yield from judge(self._passages[number - 1], claim, self._check)
+            found += [finding] if finding else []
+        least = max((near[f.number] for f in found), default=_CLOSE - _CLEARLY) + _CLEARLY
+        for number in [n for n in others if near[n] >= least][:_MOST_OTHERS]:
+            if finding := (yield from judge(self._passages[number - 1], claim, self._check)):
                 return [finding]
-        return []
+        return found
 
     def _nearest(self, claim: Claim) -> Finding:
         """The place most like a claim that no passage holds: what a reader may want to see."""

@@ -19,8 +19,9 @@ TOO_LONG = {"error": {"message": "This model's maximum context length is 9 token
 class Pupil:
     """Says ``drafts[question]`` to whoever asks it with passages, and ``memory[question]`` without;
     "I don't know" to other questions; yes to every check. ``shorts`` are what it takes out of an
-    answer to a question. ``sure`` is the probability of each yes, if it tells any; after ``fails_after`` requests it is not there any more; a prompt with
-    ``too_long`` in it does not fit."""
+    answer to a question. ``sure`` is the probability of each yes, if it tells any. After
+    ``fails_after`` requests it is not there any more; a prompt with ``too_long`` in it does not
+    fit."""
 
     url: str = ""
     drafts: dict[str, str] = field(default_factory=dict)

@@ -1,5 +1,6 @@
 """How sure it is that the passages answer a question, and what comes of that."""
 
+import json
 import math
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -9,8 +10,10 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from indexes.collection import Collection
+from indexes.errors import EndpointError, UsageError
+from indexes.types import SearchResult
 from rag import RAG
-from rag.assessing import confidence_of
+from rag.assessing import confidence_of, text_beside
 from rag.thresholds import Threshold, keep_thresholds
 from tests.rag.asking import chat, last
 from tests.rag.scripted_server import Script, delta, events, reply, scripted_server, whole
@@ -116,6 +119,79 @@ def test_a_model_that_copies_a_refusal_refuses(model: Model, bees: Collection) -
     model.short, model.yes = "I don't know", 0.99
     answer = RAG(bees, chat(model.script.url)).ask(QUESTION)
     assert (answer.status, answer.confidence) == ("unanswerable", 0.0)
+    assert len(model.assessed()) == 1
+
+
+def test_what_searches_further_is_not_judged_by_what_was_found_first(
+    model: Model, bees: Collection
+) -> None:
+    model.yes = 0.1
+    model.script.answers(reply(200, whole(content=json.dumps({"thought": "", "search": ""}))))
+    RAG(bees, chat(model.script.url)).ask(QUESTION, prompt="react")
+    assert model.assessed() == []
+    assert len(model.script.bodies) >= 2
+
+
+def test_one_odd_reply_does_not_switch_the_judgement_off(model: Model, bees: Collection) -> None:
+    rag = RAG(bees, chat(model.script.url))
+    assert rag.ask(QUESTION).confidence is not None
+    tell = model.script.probabilities
+    model.script.probabilities = reply(200, whole(content=""))
+    assert rag.ask(QUESTION).confidence is None
+    model.script.probabilities = reply(400, {"error": {"message": "filtered"}})
+    assert rag.ask(QUESTION).confidence is None
+    model.script.probabilities = tell
+    assert rag.ask(QUESTION).confidence is not None
+
+
+def test_a_short_answer_that_was_cut_off_is_none(model: Model, bees: Collection) -> None:
+    cut = told("three to", x=0.5)
+    cut["choices"][0]["finish_reason"] = "length"
+    judge = model.script.probabilities
+    assert judge is not None
+
+    def probabilities(handler: BaseHTTPRequestHandler) -> None:
+        first = len(model.assessed()) == 1
+        (reply(200, cut) if first else judge)(handler)
+
+    model.script.probabilities = probabilities
+    answer = RAG(bees, chat(model.script.url)).ask(QUESTION)
+    assert (answer.status, answer.short) == ("answered", "")
+    assert answer.confidence == pytest.approx(0.8)
+    assert "The answer is" not in str(model.written())
+
+
+@pytest.mark.parametrize("least", [-0.1, 1.1, math.nan])
+def test_a_confidence_that_is_none_is_refused(bees: Collection, least: float) -> None:
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        RAG(bees).ask(QUESTION, min_confidence=least)
+
+
+def test_candidates_of_a_prompt_with_examples(model: Model, bees: Collection) -> None:
+    model.script.answers(reply(200, whole(content=DRAFT)))
+    answer = RAG(bees, chat(model.script.url)).ask(QUESTION, prompt="few-shot", candidates=2)
+    assert answer.status == "answered"
+
+
+def test_a_row_of_a_table_is_shown_with_its_columns() -> None:
+    table = "| Hive | Opened |\n|---|---|\n| A | 1919 |\n| B | 1920 |\n| C | 1921 |\n"
+    context = SearchResult(
+        1, 0.5, "id", "/t.md", "Hives", None, ("List",), 0, len(table), table, {}
+    )  # fmt: skip
+    text = text_beside("1920", "When was B opened?", [context])
+    assert "Opened" in text
+    assert "1920" in text
+    assert "1921" not in text
+    assert text.startswith("Hives › List. ")
+    assert "\n" not in text
+
+
+def test_the_words_stand_in_the_text_however_long_it_is() -> None:
+    long = "so " * 900 + "the queen lives for five years " + "and so on " * 900 + "."
+    context = SearchResult(1, 0.5, "id", "/t.md", "T", None, (), 0, len(long), long, {})
+    text = text_beside("five years", "How long does the queen live?", [context])
+    assert "five years" in text
+    assert len(text) < 1300
 
 
 @pytest.mark.parametrize("silence", [
@@ -142,8 +218,6 @@ def test_without_probabilities_the_question_stands_alone(
 
 
 def test_a_server_that_fails_is_told(model: Model, bees: Collection) -> None:
-    from indexes.errors import EndpointError
-
     model.script.probabilities = reply(500, {"error": {"message": "out of order"}})
     with pytest.raises(EndpointError):
         RAG(bees, chat(model.script.url)).ask(QUESTION)
@@ -166,14 +240,14 @@ def test_the_judgements_count_alike() -> None:
     assert confidence_of(chinese, "zh") == pytest.approx(0.75)
 
 
-def test_a_judgement_that_cannot_be_read_is_no_figure() -> None:
-    assert confidence_of([sign(yes=0.9), sign(maybe=0.9)], "en") is None
-    assert confidence_of([AIMessage("yes")], "en") is None
+def test_a_judgement_that_cannot_be_read_tells_nothing_either_way() -> None:
+    assert confidence_of([sign(yes=0.1, no=0.9), sign(maybe=0.9)], "en") == pytest.approx(0.25)
+    assert confidence_of([AIMessage("yes"), sign(maybe=0.9)], "en") is None
 
 
 def test_certainty_does_not_outweigh_everything() -> None:
     sure, doubts = sign(yes=1.0, no=1e-30), sign(yes=0.01, no=0.99)
-    assert 0.5 < (confidence_of([sure, doubts, doubts], "en") or 0) < 0.99
+    assert (confidence_of([sure, doubts, doubts], "en") or 1) < 0.5
 
 
 def test_the_last_judgement_is_shown_the_place_of_the_words(

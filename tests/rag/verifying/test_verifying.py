@@ -115,6 +115,21 @@ def test_each_named_passage_is_checked_by_itself() -> None:
     assert (found.text, found.precision) == ("Bees see ultraviolet light. [1]", 0.5)
 
 
+def test_a_passage_that_is_clearly_nearer_takes_the_place_of_the_one_named() -> None:
+    """A model that copies its number from an example of the prompt is believed by a check that
+    says yes to anything."""
+    loose = passage("The heron eats fish and frogs, of many kinds, near rivers.", "/notes/c.md")
+    exact = passage("In snowy winters the grey heron mostly eats fish and frogs.", "/notes/d.md")
+    contexts = (exact, loose)
+    question = "What does the heron eat?"
+    claim = "In snowy winters, grey herons eat fish and frogs."
+    for mark in (1, 2):
+        found = verdict(question, f"{claim} [{mark}]", says(True), contexts)
+        assert (found.text, len(found.citations)) == (f"{claim} [1]", 1)
+    alone = verdict(question, "Herons eat fish and frogs near rivers. [2]", says(True), contexts)
+    assert alone.text.endswith("[2]")
+
+
 def test_a_sentence_without_a_mark_gets_that_of_the_passage_that_holds_it() -> None:
     answer = "He shared the Nobel Prize in 1973. Submarines rust. Bees see ultraviolet light. [1]"
     assert verdict("Prize?", answer).text == (
