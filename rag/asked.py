@@ -210,12 +210,13 @@ class Asked:
         return (yield from attributed(chat, self._asked, answer, self.rag.budget()))
 
     def _verdict(self, draft: Draft) -> Steps[Verdict]:
-        """A sentence may say more than the passages hold, and its short form not."""
+        """A sentence may say more than the passages hold, and its short form not; or nothing."""
         if self._verifying is not None:
             verdict = yield from self._verifying.finish()
         else:
             verdict = yield from self._checked(draft.text)
-        if verdict.supported or not _says(draft.text, draft.short):
+        silent = verdict.recall is None and draft.short
+        if verdict.supported or not (silent or _says(draft.text, draft.short)):
             return verdict
         return (yield from self._checked(draft.short))
 

@@ -270,6 +270,15 @@ def test_the_last_judgement_is_shown_the_place_of_the_words(
     assert roles == ["system", *["user", "assistant"] * 8, "user"]
 
 
+def test_a_sentence_that_says_nothing_gives_way_to_the_short_answer(
+    model: Model, bees: Collection
+) -> None:
+    said = "According to passage [1], how long do queens live?"
+    model.script.answers(events(delta(role="assistant", content=said), last()))
+    answer = RAG(bees, chat(model.script.url)).ask(QUESTION)
+    assert (answer.status, answer.text) == ("answered", "three to five years [1]")
+
+
 def test_a_sentence_that_says_too_much_gives_way_to_its_short_form(
     model: Model, bees: Collection
 ) -> None:
