@@ -140,13 +140,14 @@ def test_the_plan_finds_the_passages(
     arguments = ["prompts", "try", "answer", QUESTION, "--plan", "rewordings"]
     done = waggle(*arguments, "--json", "--chat-url", chat_server.url)
     assert done.code == 0, done.err
-    reword, answer = chat_server.requests
+    reword, extract, answer = chat_server.requests
     assert "response_format" in reword
+    assert extract["logprobs"] is True
     assert "response_format" not in answer
-    assert done.json["usage"]["prompt_tokens"] == 6
+    assert done.json["usage"]["prompt_tokens"] == 9
     printed = waggle(*arguments, "--print")
     assert "The step reword was left out: there is no chat model." in printed.err
-    assert len(chat_server.requests) == 2
+    assert len(chat_server.requests) == 3
 
 
 def test_try_shows_the_draft_and_what_it_cost(
