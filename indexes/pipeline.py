@@ -227,10 +227,10 @@ class _Progress:
 
     def begin(self, batch: Sequence[Loaded], chunks: int) -> Callable[[int], None]:
         """A batch is about to be embedded; what is returned is told how many of its ``chunks``
-        are done."""
+        are done; a batch of nothing but failures has none."""
         last = batch[-1]
         self._source = last.document.source if isinstance(last, Prepared) else last.source
-        return lambda done: self._tell(len(batch) * done // chunks, done)
+        return lambda done: self._tell(len(batch) * done // max(1, chunks), done)
 
     def stored(self, outcome: Outcome) -> None:
         """The batch is in the collection."""
