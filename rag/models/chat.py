@@ -130,6 +130,12 @@ def context_window(
     return tokens if is_count(tokens) else None
 
 
+def serves_adapters(url: str, api_key: str | None = None, timeout: float = 5.0) -> bool:
+    """Whether the server offers adapters beside its model: vLLM names their ``parent``. Raises
+    ``EndpointError`` as `list_models` does."""
+    return any(entry.get("parent") for entry in _models(url, api_key, timeout))
+
+
 def is_count(value: Any) -> TypeGuard[int]:
     """Whether a server answered with a number of things that there can be."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

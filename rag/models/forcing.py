@@ -21,7 +21,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from indexes.errors import ContextOverflowError, EndpointError
 from rag.models.logprobs import NEVER, TokenLogprob, prompt_logprobs, token_logprobs
-from rag.steps import Steps, ask, ask_all
+from rag.steps import Steps, ask, ask_all, work
 from rag.types import Usage
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def forced(chat: "BaseChatModel", prompts: Prompts, text: str, most: int) -> Ste
     usage = Usage()
     # What a model of another make would do with these options is not known.
     for way in (_read, _written) if isinstance(chat, EndpointChat) else ():
+        if way is _read and (yield from work(lambda: _serves_adapters(chat))):
+            continue
         tokens, spent = yield from _tried(chat, way(text), prompts[0])
         usage += spent
         if tokens is None:
@@ -68,6 +70,17 @@ def forced(chat: "BaseChatModel", prompts: Prompts, text: str, most: int) -> Ste
         found = _compared([tokens, *map(again.tokens, replies)], most)
         return Forced(*found, usage) if found else Forced(None, 0, usage)
     return Forced(None, 0, usage)
+
+
+def _serves_adapters(chat: "BaseChatModel") -> bool:
+    """vLLM 0.32 with adapters dies of a request for the prompt's log-probabilities: its layer for
+    adapters takes the rows of the prompt for those of the requests."""
+    from rag.models.chat import server_of, serves_adapters
+
+    server = server_of(chat)
+    key = getattr(chat, "openai_api_key", None)
+    secret = key.get_secret_value() if hasattr(key, "get_secret_value") else None
+    return server is not None and serves_adapters(server[0], secret)
 
 
 @dataclass(frozen=True, slots=True)

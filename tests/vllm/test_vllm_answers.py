@@ -42,10 +42,13 @@ def test_the_server_is_known(server: Server) -> None:
     assert "passages will be left out" in status.problem(needed=CONTEXT + 1)
 
 
-def test_the_passage_that_an_answer_leans_on(server: Server) -> None:
+def test_what_an_answer_leans_on_is_not_asked_of_a_server_with_adapters(server: Server) -> None:
     chat = server.chat()
     found = run(attributed(chat, leaning.ASKED, leaning.ANSWER, PromptBudget.of(chat)))
-    leaning.check(found)
+    # With adapters vLLM would die of what it would be asked.
+    assert found.attributions == ()
+    assert len(found.notices) == 1
+    assert chat.invoke("Hello").text
 
 
 def test_a_question_is_answered_from_passages(server: Server, bees: Collection) -> None:
