@@ -78,8 +78,8 @@ def _serves_adapters(chat: "BaseChatModel") -> bool:
     from rag.models.chat import server_of, serves_adapters
 
     server = server_of(chat)
-    key = getattr(chat, "openai_api_key", None)
-    secret = key.get_secret_value() if hasattr(key, "get_secret_value") else None
+    key: Any = getattr(chat, "openai_api_key", None)
+    secret = key.get_secret_value() if isinstance(key, SecretStr) else None
     return server is not None and serves_adapters(server[0], secret)
 
 
