@@ -75,6 +75,8 @@ def forced(chat: "BaseChatModel", prompts: Prompts, text: str, most: int) -> Ste
 def _serves_adapters(chat: "BaseChatModel") -> bool:
     """vLLM 0.32 with adapters dies of a request for the prompt's log-probabilities: its layer for
     adapters takes the rows of the prompt for those of the requests."""
+    from pydantic import SecretStr
+
     from rag.models.chat import server_of, serves_adapters
 
     server = server_of(chat)
