@@ -64,7 +64,10 @@ def run_show(terminal: Terminal, home: Path, name: str, outputs: Outputs) -> Non
     """The figures of a run that is there, computed again from its answers."""
     runs = Runs(home)
     others = [runs.read(other) for other in outputs.compare]
-    _present(terminal, home, runs, runs.read(name), others, outputs.rate)
+    run = runs.read(name)
+    if outputs.rate is not None:
+        _check_all_given(name, run.header.options)
+    _present(terminal, home, runs, run, others, outputs.rate)
 
 
 def run_list(terminal: Terminal, home: Path) -> None:
@@ -175,7 +178,6 @@ def _present(
     header = run.header
     fits = {}
     if rate is not None:
-        _check_all_given(header.run, header.options)
         fits = calibrate(home, header.model, header.run, run.outcomes, header.scoring, rate)
     shape = EvalShape.model_validate(
         {**_run_shape(run).model_dump(exclude={"started"}), "half": header.half,

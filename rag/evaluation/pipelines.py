@@ -115,10 +115,11 @@ class Bench:
             return _ClosedBook(self._chat)
         from rag.answering import RAG
 
-        rag = self._rags.setdefault(collection.name, RAG(collection, self._chat))
-        # The collection of a set lies in a home of its own, where no prompts are.
-        rag.prompts = self._prompts
-        return _Waggle(rag, self._header)
+        if collection.name not in self._rags:
+            rag = self._rags[collection.name] = RAG(collection, self._chat)
+            # The collection of a set lies in a home of its own, where no prompts are.
+            rag.prompts = self._prompts
+        return _Waggle(self._rags[collection.name], self._header)
 
     def _with_short(self, question: Question, reply: Reply) -> Reply:
         """The same for every pipeline: what the answer itself calls its short form, else the words
@@ -146,7 +147,7 @@ class _Waggle:
         options: Any = {LEAST: fitted, **self._header.options, "where": question.where}
         answer = self._rag.ask(question.text, **options)
         answered = answer.status == "answered"
-        short = str(getattr(answer, "short", "")) if answered else ""
+        short = answer.short if answered else ""
         return Reply(
             status="answered" if answered else "unanswerable",
             text=answer.text,
@@ -155,8 +156,8 @@ class _Waggle:
             citations=_citations(answer),
             contexts=_passages(answer.contexts),
             prompt=answer.prompt,
-            plan=str(getattr(answer, "plan", "")),
-            confidence=getattr(answer, "confidence", None),
+            plan=answer.plan,
+            confidence=answer.confidence,
             timings_ms=answer.timings_ms,
             notices=answer.notices,
         )
