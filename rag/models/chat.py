@@ -29,6 +29,7 @@ __all__ = [
     "chat_model",
     "context_window",
     "endpoint_errors",
+    "key_of",
     "list_models",
     "model_name",
     "server_of",
@@ -97,6 +98,14 @@ def server_of(chat: "BaseChatModel") -> tuple[str, str] | None:
     if isinstance(chat, EndpointChat):
         return chat.openai_api_base or "", chat.model_name
     return None
+
+
+def key_of(chat: "BaseChatModel") -> str | None:
+    """The key that a chat model shows its server; ``None`` where it has none."""
+    from pydantic import SecretStr
+
+    key = getattr(chat, "openai_api_key", None)
+    return key.get_secret_value() if isinstance(key, SecretStr) else None
 
 
 def list_models(url: str, api_key: str | None = None, timeout: float = 5.0) -> list[str]:

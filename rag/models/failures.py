@@ -302,8 +302,8 @@ def shown(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
 
 
-def is_refused(error: EndpointError) -> bool:
+def is_refused(error: EndpointError, *others: int) -> bool:
     """Whether a server did not take a request as it is, because it does not know something in it;
-    a prompt that is too long is another matter."""
+    a prompt that is too long is another matter. ``others`` are statuses that say so as well."""
     status = getattr(error.__cause__, "status_code", None)
-    return status in _NOT_TAKEN and not isinstance(error, ContextOverflowError)
+    return status in (*_NOT_TAKEN, *others) and not isinstance(error, ContextOverflowError)

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from indexes.errors import ContextOverflowError, EndpointError
+from indexes.errors import EndpointError
+from rag.models.failures import is_refused
 from rag.models.logprobs import NEVER, TokenLogprob, prompt_logprobs, token_logprobs
 from rag.steps import Steps, ask, ask_all, work
 from rag.types import Usage
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 Tokens = tuple[TokenLogprob, ...]
 Prompts = Sequence[Sequence[BaseMessage]]
 
-_REFUSALS = (400, 404, 422, 501)
+_NOT_FOUND = 404
 _END = 4
 """Tokens that a chat template may want behind the text."""
 
@@ -75,14 +76,10 @@ def forced(chat: "BaseChatModel", prompts: Prompts, text: str, most: int) -> Ste
 def _serves_adapters(chat: "BaseChatModel") -> bool:
     """vLLM 0.32 with adapters dies of a request for the prompt's log-probabilities: its layer for
     adapters takes the rows of the prompt for those of the requests."""
-    from pydantic import SecretStr
-
-    from rag.models.chat import server_of, serves_adapters
+    from rag.models.chat import key_of, server_of, serves_adapters
 
     server = server_of(chat)
-    key: Any = getattr(chat, "openai_api_key", None)
-    secret = key.get_secret_value() if isinstance(key, SecretStr) else None
-    return server is not None and serves_adapters(server[0], secret)
+    return server is not None and serves_adapters(server[0], key_of(chat))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +119,7 @@ def _tried(
     try:
         reply = yield from ask(chat, way.messages(prompt), **_options(chat, way))
     except EndpointError as error:
-        status = getattr(error.__cause__, "status_code", None)
-        if isinstance(error, ContextOverflowError) or status not in _REFUSALS:
+        if not is_refused(error, _NOT_FOUND):
             raise
         return None, Usage()
     return way.tokens(reply), Usage.of(reply)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from indexes.addresses import is_loopback
 from indexes.errors import ContextOverflowError, EndpointError
 from indexes.i18n import t
-from rag.models.chat import context_window, is_count, model_name
+from rag.models.chat import context_window, is_count, key_of, model_name
 
 if TYPE_CHECKING:
     import httpx
@@ -78,15 +78,11 @@ class PromptBudget:
     @classmethod
     def of(cls, chat: "BaseChatModel") -> "PromptBudget | None":
         """That of a chat model behind an address; ``None`` for one of another make."""
-        from pydantic import SecretStr
-
         url = getattr(chat, "openai_api_base", None)
         if not isinstance(url, str) or not url:
             return None
-        key = getattr(chat, "openai_api_key", None)
-        secret = key.get_secret_value() if isinstance(key, SecretStr) else None
         limit = getattr(chat, "max_tokens", None) or _ANSWER_TOKENS
-        return cls(url, model_name(chat), secret, answer_tokens=limit)
+        return cls(url, model_name(chat), key_of(chat), answer_tokens=limit)
 
     def window(self) -> int | None:
         """Tokens that prompt and answer may have together; ``None`` where the server does not say,
