@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rag.verifying.measures import in_other_units
+from rag.verifying.measures import measures_otherwise
 from rag.verifying.names import names_in
 from rag.verifying.passages import Passage
 from rag.verifying.words import content_words, is_figure
@@ -14,7 +14,7 @@ SAID = 0.5
 def anchored(passage: Passage, index: int, told: str, keys: frozenset[str]) -> bool:
     """Whether a unit states a figure, in the same measure, and what ``told`` tells of it."""
     unit, beside = passage.units[index], passage.around(index)
-    if not unit.states(keys, beside.values) or in_other_units(told, unit.text):
+    if not unit.states(keys, beside.values) or measures_otherwise(told, unit.text):
         return False
     names = names_in(told)
     words = telling(content_words(told), names.sure | names.opening, passage)

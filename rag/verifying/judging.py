@@ -9,7 +9,7 @@ from rag.types import Support
 from rag.verifying.anchoring import same_subject, says, telling
 from rag.verifying.asking import fits
 from rag.verifying.claims import Claim
-from rag.verifying.measures import in_other_units
+from rag.verifying.measures import measures_otherwise
 from rag.verifying.names import initials
 from rag.verifying.passages import Passage
 from rag.verifying.placing import place
@@ -178,7 +178,7 @@ def _answers(passage: Passage, index: int, claim: Claim) -> bool:
     question = claim.question
     names = question.names.sure | claim.names.sure
     words = telling([*question.words, *claim.words], names, passage)
-    if in_other_units(claim.text, passage.units[index].text):
+    if measures_otherwise(claim.text, passage.units[index].text):
         return False
     return all(
         says(passage, index, words, keys, _ANSWERED) and same_subject(passage, index, names, keys)

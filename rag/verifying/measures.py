@@ -1,4 +1,4 @@
-"""Whether two sentences give the same number in different units: 6 mm and 6 cm."""
+"""Whether two sentences measure the same with a number: not 6 mm and 6 cm, nor 6 mm and 6 to 9."""
 
 import re
 from collections.abc import Iterator
@@ -68,8 +68,20 @@ _FORMS = "|".join(
 _NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
 # «6 to 9 mm» and «6–9 mm» give the unit to both.
 _MEASURE = re.compile(
-    rf"(?<![\d.a-z])(?:({_NUMBER})\s?(?:to|and|-|–|—|~|至|到)\s?)?({_NUMBER})[\s-]?({_FORMS})"
+    rf"(?<![\d.a-z])(?:({_NUMBER})\s?(to|and|-|–|—|~|至|到)\s?)?({_NUMBER})[\s-]?({_FORMS})"
 )
+_AN_END = re.compile(
+    r"\b(?:at least|at most|up to|from|minimum|maximum|no (?:more|less|fewer) than|between|until"
+    r"|(?:more|less|fewer|greater|longer|shorter) than|over|under|or (?:more|less))\b"
+    r"|至少|至多|最[多少大小高低长短]|不超过|不低于|不少于|以[上下内]|起"
+)
+"""How a claim says that its number is the end of a range."""
+
+
+def measures_otherwise(claim: str, sentence: str) -> bool:
+    """Whether a number of ``claim`` stands in ``sentence`` in another measure: with other units, or
+    as the end of a range where the claim gives it for the whole."""
+    return in_other_units(claim, sentence) or _halves_range(claim, sentence)
 
 
 def in_other_units(claim: str, sentence: str) -> bool:
@@ -82,6 +94,27 @@ def in_other_units(claim: str, sentence: str) -> bool:
     )
 
 
+def _halves_range(claim: str, sentence: str) -> bool:
+    if _AN_END.search(normalised(claim).casefold()):
+        return False
+    numbers = {n for match in _matches(claim) for n in match.group(1, 3) if n}
+    found = _matches(sentence)
+    alone = {match[3] for match in found if not _is_range(match)}
+    ranges = [{match[1], match[3]} for match in found if _is_range(match)]
+    return any(
+        len(ends & numbers) == 1 and not ends & numbers & alone for ends in ranges if len(ends) > 1
+    )
+
+
+def _is_range(match: re.Match[str]) -> bool:
+    beyond = match.string[: match.start()]
+    return bool(match[1]) and (match[2] != "and" or beyond.endswith("between "))
+
+
+def _matches(text: str) -> list[re.Match[str]]:
+    return list(_MEASURE.finditer(normalised(text).casefold()))
+
+
 @lru_cache(maxsize=256)
 def _measures(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
     return tuple(_found(normalised(text).casefold()))
@@ -89,6 +122,6 @@ def _measures(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
 
 def _found(text: str) -> Iterator[tuple[str, frozenset[str]]]:
     for match in _MEASURE.finditer(text):
-        for number in match.group(1, 2):
+        for number in match.group(1, 3):
             if number:
-                yield number.replace(",", ""), _OF[match[3]]
+                yield number.replace(",", ""), _OF[match[4]]

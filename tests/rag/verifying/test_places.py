@@ -5,7 +5,7 @@ import pytest
 from indexes.types import SearchResult
 from rag.verifying.asking import fits
 from rag.verifying.claims import Claim, Question
-from rag.verifying.measures import in_other_units
+from rag.verifying.measures import in_other_units, measures_otherwise
 from rag.verifying.names import initials, names_in
 from rag.verifying.passages import Passage
 from rag.verifying.placing import place
@@ -55,6 +55,26 @@ def test_two_facts_are_quoted_with_both_sentences() -> None:
 )
 def test_a_number_in_another_unit_is_another_number(claim: str, sentence: str, other: bool) -> None:
     assert in_other_units(claim, sentence) is other
+
+
+@pytest.mark.parametrize(
+    ("claim", "sentence", "other"),
+    [
+        ("The gap is 6 mm.", "a gap of 6 to 9 mm", True),
+        ("9 mm", "a gap of 6–9 mm", True),
+        ("6到9毫米", "蜂路宽6至9毫米", False),
+        ("蜂路宽6毫米", "蜂路宽6至9毫米", True),
+        ("at least 6 mm", "a gap of 6 to 9 mm", False),
+        ("up to 9 mm", "a gap of 6 to 9 mm", False),
+        ("蜂路至少6毫米", "蜂路宽6至9毫米", False),
+        ("3 days", "between 3 and 5 days", True),
+        ("3 days", "brood of 3 and 5 days", False),
+        ("3 days", "usually 3 days, sometimes 3 to 5 days", False),
+        ("6 mm", "6 to 6 mm", False),
+    ],
+)
+def test_the_end_of_a_range_is_not_the_range(claim: str, sentence: str, other: bool) -> None:
+    assert measures_otherwise(claim, sentence) is other
 
 
 @pytest.mark.parametrize(
