@@ -210,15 +210,16 @@ class Asked:
         return (yield from attributed(chat, self._asked, answer, self.rag.budget()))
 
     def _verdict(self, draft: Draft) -> Steps[Verdict]:
-        """A sentence may say more than the passages hold, and its short form not; or nothing."""
+        """A sentence may say more than the passages hold, and its short form not; or something
+        else than was found, or nothing."""
         if self._verifying is not None:
             verdict = yield from self._verifying.finish()
         else:
             verdict = yield from self._checked(draft.text)
-        silent = verdict.recall is None and draft.short
-        if verdict.supported or not (silent or _says(draft.text, draft.short)):
+        if not draft.short or (verdict.supported and _says(verdict.text, draft.short)):
             return verdict
-        return (yield from self._checked(draft.short))
+        alone = yield from self._checked(draft.short)
+        return alone if alone.supported or not verdict.supported else verdict
 
     def _checked(self, text: str) -> Steps[Verdict]:
         self._draft = text
@@ -228,7 +229,12 @@ class Asked:
         return replace(verdict, shown=shown + verdict.shown)
 
     def _fresh_verifying(self) -> Verifying:
-        return Verifying(self._alone, self.contexts, self._check, strict=self._strict)
+        found = self._assessment.short
+        awaited = found if self._prompt.technique == "short-first" else ""
+        return Verifying(
+            self._alone, self.contexts, self._check,
+            strict=self._strict, awaited=awaited,
+        )  # fmt: skip
 
     def _checker(self, chat: "BaseChatModel") -> Check:
         if named := load_verify_settings().nli:

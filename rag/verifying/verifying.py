@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from indexes.folding import fold
 from indexes.types import SearchResult, page_at
 from rag.steps import Steps
 from rag.types import Citation
@@ -33,7 +34,7 @@ class Verdict:
     ``None`` where there is none to count (citation precision and recall after Gao et al.,
     «Enabling Large Language Models to Generate Text with Citations», EMNLP 2023, with each passage
     judged by itself). A claim without support has an ``unsupported`` citation of the place that is
-    most like it.
+    most like it. ``held`` is the whole answer, with its marks, where nothing supports it.
     """
 
     text: str
@@ -42,13 +43,15 @@ class Verdict:
     supported: bool
     precision: float | None
     recall: float | None
+    held: str = ""
 
 
 class Verifying:
     """Takes an answer piece by piece and gives what may be shown of it.
 
     ``strict`` drops the sentences that no passage holds; else `UNSUPPORTED` marks them. The first
-    sentences wait until one is supported.
+    sentences wait until one is supported and the words ``awaited`` have been said, or until no
+    more comes.
     """
 
     def __init__(
@@ -58,10 +61,11 @@ class Verifying:
         check: Check,
         *,
         strict: bool = False,
+        awaited: str = "",
     ) -> None:
         self._question = Question(question)
         self._passages = [Passage(number, c) for number, c in enumerate(contexts, 1)]
-        self._check, self._strict = check, strict
+        self._check, self._strict, self._awaited = check, strict, fold(awaited).text
         self._segments = Segments()
         self._held: list[str] = []
         self._text = ""
@@ -81,6 +85,8 @@ class Verifying:
         shown = ""
         for segment in self._segments.close():
             shown += yield from self._show(segment)
+        self._awaited = ""
+        shown += self._release()
         return Verdict(
             self._text,
             shown,
@@ -88,6 +94,7 @@ class Verifying:
             self._supported,
             self._marks_held / self._marks if self._marks else None,
             self._claims_held / self._claims if self._claims else None,
+            "".join(self._held).strip(),
         )
 
     def _show(self, segment: Segment) -> Steps[str]:
@@ -95,8 +102,15 @@ class Verifying:
         text, supports = yield from self._checked(segment)
         self._held.append(text)
         self._supported = self._supported or supports
+        return self._release()
+
+    def _release(self) -> str:
+        """What has waited, if it need not wait any longer."""
         if not self._supported:
             return ""
+        if self._awaited and self._awaited not in fold("".join(self._held)).text:
+            return ""
+        self._awaited = ""
         shown = "".join(self._held)
         self._held.clear()
         if not self._text:

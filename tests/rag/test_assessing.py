@@ -15,6 +15,7 @@ from indexes.types import SearchResult
 from rag import RAG
 from rag.assessing import confidence_of, text_beside
 from rag.thresholds import Threshold, keep_thresholds
+from rag.types import Token
 from tests.rag.asking import chat, last
 from tests.rag.scripted_server import Script, delta, events, reply, scripted_server, whole
 
@@ -287,3 +288,30 @@ def test_a_sentence_that_says_too_much_gives_way_to_its_short_form(
     answer = RAG(bees, chat(model.script.url)).ask(QUESTION)
     assert (answer.status, answer.text) == ("answered", "three to five years [1]")
     assert answer.citations[0].quote == "Queens live for three to five years."
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_true_sentence_of_something_else_gives_way_to_the_words_that_were_found(
+    model: Model, bees: Collection, streamed: bool
+) -> None:
+    beside = "Workers live for six weeks. [1]"
+    model.script.answers(events(delta(role="assistant", content=beside), last()))
+    rag = RAG(bees, chat(model.script.url))
+    if streamed:
+        *shown, finished = rag.stream(QUESTION)
+        answer = finished.answer  # type: ignore[union-attr]
+        assert "".join(e.text for e in shown if isinstance(e, Token)) == answer.text
+    else:
+        answer = rag.ask(QUESTION)
+    assert (answer.text, answer.short) == ("three to five years [1]", "three to five years")
+
+
+def test_a_true_sentence_stays_where_the_words_that_were_found_do_not_hold(
+    model: Model, bees: Collection
+) -> None:
+    model.short = "seventy years"
+    beside = "Workers live for six weeks. [1]"
+    model.script.answers(events(delta(role="assistant", content=beside), last()))
+    *shown, finished = RAG(bees, chat(model.script.url)).stream(QUESTION)
+    assert "".join(e.text for e in shown if isinstance(e, Token)) == beside
+    assert (finished.answer.text, finished.answer.short) == (beside, "")  # type: ignore[union-attr]
