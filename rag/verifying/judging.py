@@ -19,7 +19,7 @@ from rag.verifying.words import is_figure
 Check = Callable[[int, str], Steps[bool]]
 """Asks the chat model, or an entailment model, whether passage ``number`` states a claim."""
 
-_ALL = 0.5
+_ALL = 0.6
 """The share of a short answer's words that must stand beside its place."""
 _ANSWERED = 0.4
 """The share of what the question asks that must stand in the sentence of a short answer's
