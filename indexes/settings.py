@@ -23,7 +23,7 @@ from indexes.errors import UsageError
 from indexes.i18n import t
 
 FILE_NAME = "waggle.toml"
-TABLES = ("index", "chat", "rerank", "prompts", "retrieval", "verify")
+TABLES = ("index", "chat", "rerank", "prompts", "retrieval", "verify", "agent", "mcp")
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -113,6 +113,6 @@ def load_settings(
             t(
                 "The setting «{name}» is not usable: {reason}.",
                 name=".".join([table, *map(str, first["loc"])]),
-                reason=first["msg"],
+                reason=first["msg"].removeprefix("Value error, "),
             )
         ) from error

@@ -2,6 +2,7 @@
 
 import datetime
 import zipfile
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import Element, ParseError
@@ -90,19 +91,8 @@ def _docx_html(archive: zipfile.ZipFile, data: bytes) -> str:
 
 def read_xlsx(data: bytes) -> Draft:
     """A workbook: one page for each sheet, formulas by their stored results."""
-    import openpyxl
-
-    archive = opened(data)
-    metadata = core_properties(archive)
-    workbook = openpyxl.load_workbook(
-        BytesIO(data), read_only=True, data_only=True, keep_links=False
-    )
-    try:
-        # Chart sheets have no rows.
-        sheets = [s for s in workbook.worksheets if hasattr(s, "iter_rows")]
-        pages = [_sheet(sheet) for sheet in sheets]
-    finally:
-        workbook.close()
+    metadata = core_properties(opened(data))
+    pages = [(f"## {name}\n\n{render(rows)}", bool(rows)) for name, rows in _sheets(data)]
     if not any(has_rows for _, has_rows in pages):
         pages = []
     title = str(metadata.pop("title", ""))
@@ -116,8 +106,32 @@ def read_xlsx(data: bytes) -> Draft:
     )
 
 
-def _sheet(sheet: Any) -> tuple[str, bool]:
-    """A ReadOnlyWorksheet's Markdown, and whether it has any rows."""
+def workbook_rows(data: bytes) -> Iterator[tuple[str, list[list[str]]]]:
+    """Each sheet of a workbook: its name, and its rows that are not empty, as text.
+
+    Raises:
+        LoadError: damaged, encrypted, or a ZIP bomb.
+    """
+    opened(data)
+    yield from _sheets(data)
+
+
+def _sheets(data: bytes) -> Iterator[tuple[str, list[list[str]]]]:
+    import openpyxl
+
+    workbook = openpyxl.load_workbook(
+        BytesIO(data), read_only=True, data_only=True, keep_links=False
+    )
+    try:
+        for sheet in workbook.worksheets:
+            if hasattr(sheet, "iter_rows"):  # chart sheets have no rows
+                yield sheet.title, _rows(sheet)
+    finally:
+        workbook.close()
+
+
+def _rows(sheet: Any) -> list[list[str]]:
+    """The rows of a ReadOnlyWorksheet that are not empty."""
     sheet.reset_dimensions()  # some programs store a wrong size, and rows would be cut off
     rows: list[list[str]] = []
     blank = 0
@@ -130,7 +144,7 @@ def _sheet(sheet: Any) -> tuple[str, bool]:
             blank += 1
             if blank > _BLANK_ROWS:
                 break  # formatting without content may go on for a million rows
-    return f"## {sheet.title}\n\n{render(rows)}", bool(rows)
+    return rows
 
 
 def _cell(value: Any) -> str:

@@ -73,14 +73,24 @@ def read_tsv(data: bytes) -> Draft:
     return _separated(decode(data), "\t", "tsv")
 
 
+def separated_rows(data: bytes, found: str) -> list[list[str]]:
+    """The rows of a file whose format is ``"csv"`` or ``"tsv"``. Raises ``csv.Error``."""
+    text = decode(data)
+    return _rows(text, "\t" if found == "tsv" else _delimiter(text))
+
+
 def _separated(text: str, delimiter: str, found: str) -> Draft:
+    try:
+        body = render(_rows(text, delimiter))
+    except csv.Error:
+        body = text.replace("\0", "")
+    return Draft((body,), "markdown" if "| --- |" in body else "text", found)
+
+
+def _rows(text: str, delimiter: str) -> list[list[str]]:
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
     csv.field_size_limit(MAX_CHARACTERS)
-    try:
-        body = render(list(csv.reader(io.StringIO(text), delimiter=delimiter)))
-    except csv.Error:
-        body = text
-    return Draft((body,), "markdown" if "| --- |" in body else "text", found)
+    return list(csv.reader(io.StringIO(text), delimiter=delimiter))
 
 
 def _delimiter(text: str) -> str:
