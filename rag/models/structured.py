@@ -9,9 +9,9 @@ validated, and sent back with the errors in it when it does not fit.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
@@ -20,7 +20,6 @@ from indexes.i18n import t
 from rag.models.chat import model_name, server_of
 from rag.models.failures import is_refused
 from rag.models.structured_json import (
-    ModelT,
     Unfit,
     is_bare_object,
     json_schema,
@@ -34,6 +33,7 @@ from rag.types import Usage
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+    from pydantic import BaseModel
 
 Way = Literal["json_schema", "json_object", "prompt"]
 """``json_schema``: the server was asked to enforce the schema, did not refuse, and the reply is not
@@ -71,11 +71,40 @@ _MAX_SHOWN = 4000
 """Characters of a wrong reply that the model is shown again: a ramble must not fill the context."""
 
 
+ValueT = TypeVar("ValueT")
+
+
 @dataclass(frozen=True, slots=True)
-class Structured(Generic[ModelT]):
+class Written:
+    """What a model wrote; ``cut`` off by the limit of tokens, or the ``last`` that is asked of
+    it."""
+
+    text: str
+    cut: bool
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Form(Generic[ValueT]):
+    """An object that no pydantic model describes.
+
+    ``read`` makes a value of what was written, or raises ``Unfit``. ``note`` says what to write
+    where no server enforces the ``schema``. ``patient``: a reply that was cut off is sent back as
+    any other that does not fit.
+    """
+
+    name: str
+    schema: dict[str, Any]
+    read: Callable[[Written], ValueT]
+    note: str | None = None
+    patient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Structured(Generic[ValueT]):
     """A valid object; ``usage`` counts the tokens of all ``attempts``, failed ones too."""
 
-    value: ModelT
+    value: ValueT
     usage: Usage
     way: Way
     attempts: int
@@ -84,13 +113,13 @@ class Structured(Generic[ModelT]):
 def object_of(
     chat: "BaseChatModel",
     messages: Sequence[BaseMessage],
-    schema: type[ModelT],
+    schema: "type[ValueT] | Form[ValueT]",
     *,
     max_retries: int = 2,
     max_tokens: int | None = None,
     explain: bool = True,
-) -> Steps[Structured[ModelT]]:
-    """Ask ``chat`` for a ``schema``, which must describe a JSON object.
+) -> Steps[Structured[ValueT]]:
+    """Ask ``chat`` for a ``schema``: a pydantic model, or a `Form`, of a JSON object.
 
     A reply that does not fit is sent back with what is wrong, ``max_retries`` times at most.
     ``max_tokens`` limits each reply. ``explain=False`` leaves the schema out of the first prompt
@@ -112,27 +141,39 @@ def object_of(
 
 
 def ask_object(
-    chat: "BaseChatModel", messages: Sequence[BaseMessage], schema: type[ModelT], **options: Any
-) -> Structured[ModelT]:
+    chat: "BaseChatModel",
+    messages: Sequence[BaseMessage],
+    schema: "type[ValueT] | Form[ValueT]",
+    **options: Any,
+) -> Structured[ValueT]:
     """`object_of`, performed at once."""
     return run(object_of(chat, messages, schema, **options))
 
 
-class _Conversation(Generic[ModelT]):
+def _form_of(model: type[ValueT]) -> Form[ValueT]:
+    schema = cast("type[BaseModel]", model)
+
+    def read(written: Written) -> ValueT:
+        return cast("ValueT", parse_object(written.text, schema))
+
+    return Form(schema.__name__, json_schema(schema), read)
+
+
+class _Conversation(Generic[ValueT]):
     """What to send next, until there is a result."""
 
     def __init__(
         self,
         chat: "BaseChatModel",
         messages: Sequence[BaseMessage],
-        schema: type[ModelT],
+        schema: "type[ValueT] | Form[ValueT]",
         max_retries: int,
         max_tokens: int | None,
         explain: bool,
     ) -> None:
-        self.result: Structured[ModelT] | None = None
-        self._chat, self._asked, self._schema = chat, messages, schema
-        self._json_schema = json_schema(schema)
+        self.result: Structured[ValueT] | None = None
+        self._chat, self._asked = chat, messages
+        self._form = schema if isinstance(schema, Form) else _form_of(schema)
         self._max_retries, self._max_tokens, self._explain = max_retries, max_tokens, explain
         self._lang = prompt_language(str(messages[-1].text)[-_QUESTION:] if messages else "")
         self._server = server_of(chat)
@@ -144,14 +185,17 @@ class _Conversation(Generic[ModelT]):
         """The caller's messages with the schema, then the last reply and what is wrong with it."""
         note, mend = "", ""
         if self._explain or self._problem or _WAYS[self._way] != "json_schema":
-            shown = json.dumps(self._json_schema, ensure_ascii=False)
-            note = _ASK[self._lang].format(schema=shown)
+            note = self._form.note or self._shown()
         if self._problem:
             mend = _MEND[self._lang].format(problem=self._problem)
         if not self._wrong:  # chat templates refuse an empty turn
             return _with_note(self._asked, "\n\n".join(filter(None, (note, mend))))
         again = [AIMessage(self._wrong[:_MAX_SHOWN]), HumanMessage(mend)]
         return [*_with_note(self._asked, note), *again]
+
+    def _shown(self) -> str:
+        shown = json.dumps(self._form.schema, ensure_ascii=False)
+        return _ASK[self._lang].format(schema=shown)
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments of the call."""
@@ -183,11 +227,12 @@ class _Conversation(Generic[ModelT]):
             self._step_down()
         if self._server is not None:
             _known[self._server] = max(self._way, _known.get(self._server, 0))
+        last = self._attempts > self._max_retries
         try:
-            value = parse_object(written, self._schema)
+            value = self._form.read(Written(written, truncated, last))
         except Unfit as unfit:
             self._wrong, self._problem = written.strip(), str(unfit)
-            if truncated or self._attempts > self._max_retries:
+            if last or (truncated and not self._form.patient):
                 raise self._failure(truncated, str(reply.text)) from unfit
         else:
             way = _WAYS[self._way] if enforced else "prompt"
@@ -225,8 +270,8 @@ class _Conversation(Generic[ModelT]):
             return None
         if _WAYS[way] == "json_object":
             return {"type": "json_object"}
-        schema = self._json_schema if way == 0 else structure(self._json_schema)
-        name = re.sub(r"[^A-Za-z0-9_-]", "_", self._schema.__name__)[:64]
+        schema = self._form.schema if way == 0 else structure(self._form.schema)
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", self._form.name)[:64]
         described = {"name": name, "schema": schema, "strict": True}
         return {"type": "json_schema", "json_schema": described}
 

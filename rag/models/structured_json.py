@@ -92,17 +92,18 @@ def parse_object(text: str, schema: type[ModelT]) -> ModelT:
 def _objects(text: str) -> list[Any]:
     found, at = [], 0
     while start := _OBJECT_START.search(text, at):
-        try:
-            value, at = _DECODER.raw_decode(text, start.start())
-        except (ValueError, RecursionError):
-            value, at = _decode_repaired(text, start.start())
+        value, at = decode_at(text, start.start())
         found.append(value)
     return found
 
 
-def _decode_repaired(text: str, at: int) -> tuple[Any, int]:
-    """The object at ``at`` without its trailing commas, and where it ends."""
-    blank = _TRAILING_COMMA.sub(lambda match: match[1] or " ", text[at:])
+def decode_at(text: str, at: int) -> tuple[Any, int]:
+    """The JSON value that begins at ``at``, trailing commas forgiven, and where it ends. Raises
+    ``Unfit`` where there is none."""
+    try:
+        return _DECODER.raw_decode(text, at)
+    except (ValueError, RecursionError):
+        blank = _TRAILING_COMMA.sub(lambda match: match[1] or " ", text[at:])
     try:
         value, end = _DECODER.raw_decode(blank)
     except (ValueError, RecursionError) as error:

@@ -118,6 +118,14 @@ def prompts_of(plan: RetrievalPlan) -> tuple[str, ...]:
     return tuple(name for name, wanted in used.items() if wanted)
 
 
+def without_chat(plan: RetrievalPlan) -> RetrievalPlan:
+    """The plan without what it asks the chat model."""
+    return replace(
+        plan, rewordings=0, hypothetical=False, step_back=False, hops=1, sufficient=False,
+        rerank="none" if plan.rerank == "chat" else plan.rerank,
+    )  # fmt: skip
+
+
 def _named(name: str) -> RetrievalPlan:
     if plan := PLANS.get(name):
         return plan

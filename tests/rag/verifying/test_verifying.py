@@ -240,7 +240,8 @@ def test_pieces_change_nothing(answer: str, data: st.DataObject) -> None:
         assert whole.text.startswith(shown)
     found = run(verifying.finish())
     assert (shown + found.shown, found) == (whole.text, Verdict(
-        whole.text, found.shown, whole.citations, whole.supported, whole.precision, whole.recall
+        whole.text, found.shown, whole.citations, whole.supported, whole.precision, whole.recall,
+        whole.held,
     ))  # fmt: skip
     for citation in found.citations:
         if citation.support == "verbatim":
