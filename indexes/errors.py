@@ -12,6 +12,7 @@
     │   ├── LockedError            another process is writing
     │   ├── EmbedderMismatchError  the collection was made with another embedding model
     │   └── DamagedError           a stored file does not hold what was written
+    ├── RunError                   an agent's run cannot be kept, or gone on with
     └── ModelError                 a model cannot be used
         ├── ModelFileError         the weights are missing, incomplete or not the ones named
         ├── StructuredOutputError  a model does not write the object it was asked for
@@ -65,6 +66,10 @@ class EmbedderMismatchError(CollectionError):
 
 class DamagedError(CollectionError):
     """A stored file does not hold what was written."""
+
+
+class RunError(WaggleError):
+    """What an agent's run has done cannot be written down, or is not to be read any more."""
 
 
 class ModelError(WaggleError):

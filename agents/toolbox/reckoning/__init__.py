@@ -1,0 +1,1 @@
+"""How the calculator reads and computes."""
