@@ -68,9 +68,9 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What ends a run: so many ``steps``, ``tokens`` (of prompts and replies), ``seconds``, ``cost``
-    (by the ``prices`` of a million tokens of prompts and of replies), and ``idle`` steps on end
-    that brought nothing new. ``None`` is no limit."""
+    """What ends a run: so many ``steps``, ``tokens`` (of prompts and replies), ``seconds``,
+    ``cost`` (by the ``prices`` of a million tokens of prompts and of replies), and ``idle`` steps
+    on end that brought nothing new. ``None`` is no limit."""
 
     steps: int = 12
     tokens: int | None = 200_000
