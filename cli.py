@@ -1,7 +1,7 @@
 """The command ``waggle``: arguments in, objects built from settings, results printed, exit codes.
 
-0 done · 1 failed · 2 wrong usage · 3 no answer in the documents · 4 some files failed while the
-others were indexed · 130 interrupted.
+0 done · 1 failed · 2 wrong usage · 3 no answer in the documents, or an agent that was stopped · 4
+some files failed while the others were indexed · 5 an agent waits for a decision · 130 interrupted.
 """
 
 import sys
@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from agents.commands import chat, explain, models, prompts
+from agents.commands import agent, chat, explain, models, prompts
 from agents.commands import eval as evaluating
 from agents.commands.building import (
     build_asking,
@@ -54,6 +54,7 @@ app = typer.Typer(
 )
 
 # The groups, each in its module of agents/commands/; the everyday commands stand below.
+app.add_typer(agent.app, name="agent")
 app.add_typer(chat.app)
 app.add_typer(evaluating.app)
 app.add_typer(explain.app, name="explain")

@@ -11,7 +11,7 @@ from indexes.errors import UsageError
 from indexes.i18n import t
 from indexes.types import SearchResult
 from rag.scores import scores_of
-from rag.types import Answer, Finished, Retrieved, Token, Trace, Weighed
+from rag.types import Answer, Citation, Finished, Retrieved, Token, Trace, Weighed
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -114,17 +114,23 @@ class AnswerScreen(Screen):
 
     def sources(self, answer: Answer, *, quotes: bool = True) -> None:
         """The claims of an answer with what the sources say, and those that none supports."""
-        if answer.supported:
+        self.cited(answer.citations, quotes=quotes)
+
+    def cited(self, citations: Sequence[Citation], *, quotes: bool = True) -> None:
+        """The same for the citations of anything that was written."""
+        supported = [one for one in citations if one.support != "unsupported"]
+        if supported:
             self.line()
             self.line(t("Sources"), "bold")
-        for citation in answer.supported:
+        for citation in supported:
             self.line(f"[{citation.number}] {span(citation)}  {t(citation.support)}",
                       _SUPPORT_STYLE[citation.support])  # fmt: skip
             if quotes:
                 self.line(f"    “{preview(citation.quote)}”")
-        for citation in answer.unsupported:
-            claim = preview(citation.claim)
-            self.line(t("[?] No passage supports: {claim}", claim=claim), "yellow")
+        for citation in citations:
+            if citation.support == "unsupported":
+                claim = preview(citation.claim)
+                self.line(t("[?] No passage supports: {claim}", claim=claim), "yellow")
 
     def explained(self, answer: Answer) -> None:
         """How the passages were found, step by step, their scores, which of them the answer leans

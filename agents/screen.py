@@ -65,15 +65,23 @@ class Screen:
 
     def error(self, message: str, kind: str) -> None:
         """A failure: one sentence on stderr, and with JSON an object that says the same."""
-        self._stderr().print(clean(message), style="bold red", markup=False, highlight=False)
+        self.urgent(message, "bold red")
         if self.as_json:
             with suppress(OSError):  # where stdout itself is what failed, stderr has said so
                 self.write(_json({"error": message, "kind": kind}))
 
     def notice(self, message: str) -> None:
         """A remark on stderr."""
+        self.aside(message, "dim")
+
+    def aside(self, text: str = "", style: str = "") -> None:
+        """A line on stderr, for whoever watches."""
         if not self.quiet:
-            self._stderr().print(clean(message), style="dim", markup=False, highlight=False)
+            self.urgent(text, style)
+
+    def urgent(self, text: str = "", style: str = "") -> None:
+        """A line on stderr that even somebody who wants quiet has to read."""
+        self._stderr().print(clean(text), style=style, markup=False, highlight=False)
 
     def line(self, text: str = "", style: str = "") -> None:
         """A line for people on stdout."""
@@ -153,6 +161,33 @@ class Screen:
             return
         with self._stderr().status(clean(title)) as status:
             yield lambda text: status.update(one_line(text))
+
+    @contextmanager
+    def ticking(self) -> Iterator[Callable[[str], None]]:
+        """A spinner with what is being done and for how long; for ``""`` there is none."""
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        text, time_passed = TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+        spinner = Progress(
+            SpinnerColumn(),
+            text,
+            time_passed,
+            console=self._stderr(),
+            transient=True,
+            disable=self.quiet or not self._stderr().is_terminal,
+        )
+        task = spinner.add_task("", total=None)
+
+        def show(doing: str) -> None:
+            spinner.stop()
+            if doing:
+                spinner.reset(task, description=one_line(doing))
+                spinner.start()
+
+        try:
+            yield show
+        finally:
+            spinner.stop()
 
     def _bar(self, *columns: object) -> "Progress":
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

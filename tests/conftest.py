@@ -60,7 +60,8 @@ def examples() -> Path:
 
 
 class _Extract(BaseHTTPRequestHandler):
-    """A chat server that answers with the first sentence of the first passage, and says yes."""
+    """A chat server that answers with the first sentence of the first passage, and says yes; as an
+    agent it searches before."""
 
     def do_GET(self) -> None:
         self._send("application/json", json.dumps({"data": [{"id": "extract"}]}))
@@ -69,6 +70,11 @@ class _Extract(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path != "/v1/chat/completions":  # as a server that cannot count tokens
             self.send_error(404)
+            return
+        if body.get("tools"):
+            message = _acted(body["messages"], body["tools"][0]["function"]["name"])
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            self._send("application/json", json.dumps({"id": "1", "choices": [choice]}))
             return
         reply = _first_sentence(body["messages"][1]["content"])
         if len(body["messages"]) > 2:
@@ -95,6 +101,20 @@ class _Extract(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def _acted(messages: list[dict[str, str]], tool: str) -> dict[str, object]:
+    """A search for the goal itself, then the longest sentence of what it found."""
+    last = messages[-1]
+    if last["role"] == "tool":
+        sentences = re.split(r"(?<=[.。])\s|\n", last["content"].partition("[2] ")[0])
+        return {"role": "assistant", "content": f"{max(sentences, key=len)} [1]"}
+    arguments: dict[str, object] = {"query": last["content"]}
+    if tool == "add_numbers":  # whether this model can call tools
+        arguments = {"numbers": [20.5, 22, 7]}
+    function = {"name": tool, "arguments": json.dumps(arguments)}
+    call = {"id": f"call_{len(messages)}", "type": "function", "function": function}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
 
 
 def _first_sentence(prompt: str) -> str:

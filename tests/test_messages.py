@@ -5,10 +5,13 @@ import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from agents.loop.types import RunStatus, TaskStatus
 from agents.shapes import StatusShape
+from agents.toolbox.effects import Effect
 from indexes.messages_zh import MESSAGES
 from rag.evaluation.comparing import STEPS
 from rag.evaluation.scoring import FIGURES
@@ -21,6 +24,7 @@ FILES = [ROOT / "cli.py", *(file for room in ROOMS for file in sorted((ROOT / ro
 
 # What reaches t() as the value of a variable.
 WORDS = {"verbatim", "entailed", "unsupported", "chat", "embedding", "rerank", "embedded", "vllm",
+         "running", "interrupted", *get_args(RunStatus), *get_args(TaskStatus), *get_args(Effect),
          *FIGURES, *STEPS,
          *StatusShape.model_fields, *(spec.description for spec in CATALOGUE.values()),
          *(model.description for model in SERVED.values())}  # fmt: skip

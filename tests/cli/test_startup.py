@@ -55,9 +55,16 @@ def test_list_and_show_load_no_model_runtime(shelf: Path, environment: Environme
         assert not loaded(arguments, environment()) & (FORBIDDEN | runtimes)
 
 
+def test_the_agent_s_lists_load_no_framework(shelf: Path, environment: Environment) -> None:
+    for arguments in (["agent", "list", "--json"], ["agent", "facts"]):
+        assert not loaded(arguments, environment()) & (FORBIDDEN | {"langgraph", "mcp", "pint"})
+
+
 def test_help_loads_nothing_heavy(environment: Environment) -> None:
     modules = loaded(["--help"], environment())
-    assert not modules & (FORBIDDEN | {"rag", "apsw", "numpy", "pydantic"})
+    assert not modules & (
+        FORBIDDEN | {"rag", "apsw", "numpy", "pydantic", "langgraph", "mcp", "opentelemetry"}
+    )
 
 
 @pytest.mark.slow
