@@ -134,7 +134,7 @@ def test_what_the_model_wrote_itself_proves_nothing(agent: Make) -> None:
 
 def test_what_was_done_may_be_told(agent: Make) -> None:
     write = call("write_note", name="prize", text=PRIZE)
-    told = 'Written: note "prize", 37 characters.'
+    told = 'Written: note "prize", 36 characters.'
     run = agent(SEARCH, write, say(told)).run("Note the prize", yes)
     assert (run.status, run.answer, run.citations) == ("done", told, ())
 

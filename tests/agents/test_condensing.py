@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain.agents import create_agent
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
@@ -208,6 +208,7 @@ def test_notes_of_tainted_text_are_tainted(tainted: bool) -> None:
     assert notes.tainted is tainted
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.integers(0, 6000)), min_size=1, max_size=8),
     st.integers(800, 6000),

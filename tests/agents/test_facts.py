@@ -4,7 +4,7 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.loop.facts import MAX_CHARACTERS, MAX_FACTS, Facts, asks_to_remember, fact_tools
@@ -154,6 +154,7 @@ def test_the_tool_writes_the_fact(tmp_path: Path) -> None:
     assert [one.own for one in Facts(tmp_path).all()] == [False, True]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 9)), max_size=30))
 def test_the_file_is_as_a_list_of_facts(
     tmp_path_factory: pytest.TempPathFactory, doings: list[tuple[bool, int]]

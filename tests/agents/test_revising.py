@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -112,6 +112,7 @@ def test_a_number_at_the_beginning_of_a_task_stays() -> None:
     ]  # fmt: skip
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.text(max_size=40)), st.integers(1, MAX_TASKS), st.text(min_size=1))
 def test_any_plan_is_a_list_of_different_tasks(written: list[str], most: int, goal: str) -> None:
     found = first_tasks(written, goal, most)

@@ -1,6 +1,6 @@
 """The limits of a run, shared between its tasks."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage
 
@@ -30,6 +30,7 @@ def test_what_has_no_limit_has_none_in_a_task() -> None:
     assert (found.tokens, found.seconds, found.cost) == (None, None, None)
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.integers(1, 30), st.integers(1, 2000), st.integers(1, 6), st.integers(0, 40),
     st.floats(0.001, 100), st.integers(0, 3000), st.floats(0, 200),

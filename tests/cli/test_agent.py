@@ -193,6 +193,23 @@ def test_a_run_is_listed_shown_and_done_again(agent: Command, server: Script) ->
     assert agent("replay", name, "--json").json == {"run_id": name, "same": True, "divergences": []}
 
 
+def test_a_plan_that_waits_is_shown_with_the_task_under_way(agent: Command, server: Script) -> None:
+    acts(server, SEARCH, NOTE, "It is written.", closing="Nothing is missing.")
+    done = agent("Note who decoded the dance.", "--mode", "plan", "--json")
+    assert done.code == 5, done.err
+    run = done.json
+    assert [(task["n"], task["status"]) for task in run["plan"]] == [(1, "open")]
+    assert [(step["tool"], step["task"]) for step in run["steps"]] == [("search_documents", 1)]
+    shown = agent("show", run["run_id"], "--json")
+    assert shown.json == run
+    call = run["pending"][0]["call_id"]
+    ended = agent("--resume", run["run_id"], "--accept", call, "--json").json
+    assert [step["tool"] for step in ended["steps"]][:2] == ["search_documents", "write_note"]
+    assert agent("show", run["run_id"], "--json").json == ended
+    text = agent("show", run["run_id"]).out
+    assert "Goal: Note who decoded the dance." in text
+
+
 def test_the_tools_and_what_they_do(agent: Command) -> None:
     tools = {tool["name"]: tool for tool in agent("tools", "--json").json["tools"]}
     assert (tools["search_documents"]["effect"], tools["write_note"]["effect"]) == ("read", "write")
