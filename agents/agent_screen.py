@@ -19,7 +19,7 @@ from agents.loop.types import (
     Stepped,
     Task,
 )
-from agents.screen import clean, one_line
+from agents.screen import one_line
 from indexes.i18n import t
 from rag.types import Usage
 
@@ -158,7 +158,7 @@ class RunScreen:
 def call_text(tool: str, arguments: Mapping[str, Any]) -> str:
     """A call on one line, long values cut."""
     values = (
-        f"{one_line(name)}={_cut(clean(json.dumps(value, ensure_ascii=False, default=str)))}"
+        f"{one_line(name)}={_cut(json.dumps(value, ensure_ascii=False, default=str))}"
         for name, value in arguments.items()
     )
     return f"{one_line(tool)}({', '.join(values)})"

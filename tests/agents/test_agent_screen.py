@@ -115,6 +115,17 @@ def test_what_breaks_names_the_run(capsys: Shown, error: BaseException) -> None:
     assert closed
 
 
+def test_a_screen_that_breaks_closes_the_run() -> None:
+    class Broken(Terminal):
+        def aside(self, text: str = "", style: str = "") -> None:
+            raise KeyboardInterrupt
+
+    run = events()
+    with pytest.raises(KeyboardInterrupt):
+        RunScreen(Broken()).follow(run)
+    assert next(run, None) is None
+
+
 def test_lines_are_events_and_the_object_is_the_run(capsys: Shown) -> None:
     RunScreen(Terminal(as_json=True), lines=True).follow(events())
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
