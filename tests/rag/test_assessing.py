@@ -31,6 +31,12 @@ def told(text: str, **tops: float) -> dict[str, Any]:
     return answer
 
 
+def messages(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of a request."""
+    sent: list[dict[str, Any]] = body["messages"]
+    return sent
+
+
 class Model:
     """Says ``draft``, copies ``short``, and affirms with probability ``yes``."""
 
@@ -262,12 +268,13 @@ def test_the_last_judgement_is_shown_the_place_of_the_words(
     )  # fmt: skip
     model.short = "years"
     RAG(collection, chat(model.script.url)).ask(QUESTION)
-    last_turn = model.assessed()[-1]["messages"][-1]["content"]
-    assert last_turn == (
+    # The judgements are asked side by side, and arrive in any order.
+    (asked,) = [m for m in map(messages, model.assessed()) if m[-1]["content"].startswith("Text:")]
+    assert asked[-1]["content"] == (
         "Text: Ages. In winter they live longer. Queens live for years. They leave the hive once.\n"
         f"Question: {QUESTION}\nAnswer: years"
     )
-    roles = [message["role"] for message in model.assessed()[-1]["messages"]]
+    roles = [message["role"] for message in asked]
     assert roles == ["system", *["user", "assistant"] * 8, "user"]
 
 
