@@ -738,7 +738,7 @@ MESSAGES: dict[str, str] = {
     "Fit from which confidence on to answer.": "拟合达到多高的置信度才回答。",
     "Wrong answers to allow among given ones.": "给出的答案中允许的错误比例。",
     "Name one thing to do: a DATASET to ask, or one of --resume, --replay, --show and --list, or two runs to --compare.": "请只指定一件事：要提问的 DATASET，或 --resume、--replay、--show、--list 之一，或两次用 --compare 指定要比较的评测。",
-    "Run": "评测",
+    "Run": "运行",
     "Set": "评测集",
     "Started": "开始时间",
     "Answers": "答案",
