@@ -148,6 +148,16 @@ def test_an_answer_that_nothing_supports_is_no_end_of_the_goal(agent: Make) -> N
 def test_a_model_that_does_not_know_has_not_reached_the_goal(agent: Make) -> None:
     run = agent(SEARCH, say("I don't know.")).run("Which prize did he win?")
     assert (run.status, run.answer, run.citations) == ("stopped", "I don't know.", ())
+    assert "does not answer" in run.reason
+    unseen = agent(say("I don't know.")).run("Which prize did he win?")
+    assert (unseen.status, unseen.answer) == ("stopped", "I don't know.")
+
+
+def test_a_run_that_has_changed_something_is_done_whatever_it_says(agent: Make) -> None:
+    diary = Diary()
+    moves = SEARCH, call("write_diary", text="a"), say("All of it is settled with Anna now.")
+    run = agent(*moves, tools=[diary.tool]).run("Settle it", yes)
+    assert (run.status, run.answer) == ("done", "All of it is settled with Anna now. [?]")
 
 
 # -- what the model does wrong ---------------------------------------------------------------------
