@@ -22,7 +22,6 @@ from agents.loop.replaying import Replaying
 from agents.loop.tracing import Tracing
 from agents.loop.types import Limits
 from agents.loop.wording import Wording, system_prompt
-from rag.types import Usage
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -65,7 +64,7 @@ def loop_graph(
     ending = Finishing(
         means.rag, means.chat, means.goal, means.evidence, means.limits, means.recording
     )
-    return _graph(means, means.goal, means.limits, None, [ending], saver)
+    return _graph(means, means.goal, means.limits, [ending], saver)
 
 
 def task_graph(
@@ -73,25 +72,23 @@ def task_graph(
     task: str,
     limits: Limits,
     saver: "BaseCheckpointSaver[Any] | None" = None,
-    spent: Usage | None = None,
 ) -> "CompiledStateGraph[Any, Any, Any, Any]":
     """The loop on a part of the goal, with limits of its own, whose answer is not checked yet
     (`LimitState`)."""
-    return _graph(means, task, limits, spent, [], saver)
+    return _graph(means, task, limits, [], saver)
 
 
 def _graph(
     means: Means,
     task: str,
     limits: Limits,
-    spent: Usage | None,
     ending: Sequence[AgentMiddleware[Any, Any, Any]],
     saver: "BaseCheckpointSaver[Any] | None",
 ) -> "CompiledStateGraph[Any, Any, Any, Any]":
     wording = Wording(means.goal)
     around: list[AgentMiddleware[Any, Any, Any]] = [
         *ending,
-        Limiting(limits, wording, spent),
+        Limiting(limits, wording),
         Condensing(means.window, means.answer_tokens),
         means.tracing,
         Guarding(means.tools, means.policy, means.ledger, wording),

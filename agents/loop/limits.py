@@ -29,14 +29,13 @@ class LimitState(AgentState[Any]):
 
 
 class Limiting(AgentMiddleware[LimitState, Any, Any]):
-    """Ends the run before the model is asked again when one of its limits is reached. ``spent`` is
-    what was used up elsewhere before it began."""
+    """Ends the run before the model is asked again when one of its limits is reached."""
 
     state_schema = LimitState
 
-    def __init__(self, limits: Limits, wording: Wording, spent: Usage | None = None) -> None:
+    def __init__(self, limits: Limits, wording: Wording) -> None:
         super().__init__()
-        self._limits, self._wording, self._spent = checked(limits), wording, spent or Usage()
+        self._limits, self._wording = checked(limits), wording
 
     @hook_config(can_jump_to=["end"])
     def before_model(
@@ -45,7 +44,7 @@ class Limiting(AgentMiddleware[LimitState, Any, Any]):
         runtime: "Runtime[Any]",  # noqa: ARG002
     ) -> dict[str, Any]:
         """Stop, where there is a reason."""
-        reason = reached(self._limits, state["messages"], self._spent)
+        reason = reached(self._limits, state["messages"])
         return {"jump_to": "end", "stopped": reason} if reason else {"stopped": ""}
 
     def wrap_tool_call(
