@@ -86,7 +86,7 @@ def measures_otherwise(claim: str, sentence: str) -> bool:
 
 def in_other_units(claim: str, sentence: str) -> bool:
     """Whether a number of ``claim`` with a unit stands in ``sentence`` with other units only."""
-    said = _measures(sentence)
+    said = list(_measures(sentence))
     return any(
         stated and unit not in stated
         for number, unit in _measures(claim)
@@ -111,17 +111,13 @@ def _is_range(match: re.Match[str]) -> bool:
     return bool(match[1]) and (match[2] != "and" or beyond.endswith("between "))
 
 
-def _matches(text: str) -> list[re.Match[str]]:
-    return list(_MEASURE.finditer(normalised(text).casefold()))
-
-
-@lru_cache(maxsize=256)
-def _measures(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
-    return tuple(_found(normalised(text).casefold()))
-
-
-def _found(text: str) -> Iterator[tuple[str, frozenset[str]]]:
-    for match in _MEASURE.finditer(text):
+def _measures(text: str) -> Iterator[tuple[str, frozenset[str]]]:
+    for match in _matches(text):
         for number in match.group(1, 3):
             if number:
                 yield number.replace(",", ""), _OF[match[4]]
+
+
+@lru_cache(maxsize=256)
+def _matches(text: str) -> tuple[re.Match[str], ...]:
+    return tuple(_MEASURE.finditer(normalised(text).casefold()))
