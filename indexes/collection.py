@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from indexes import counting, lookup
+from indexes.awaiting import Awaiting
 from indexes.clock import timed
 from indexes.counting import Asked, Count, Match
 from indexes.derived import Derived
@@ -50,10 +51,11 @@ _LOCK_SECONDS = 10.0
 Notice = Callable[[str], None]
 
 
-class Collection:
+class Collection(Awaiting):
     """Documents that can be searched. Open one with `Collection.open`; close it, or use ``with``.
 
-    Safe to use from several threads. Several processes may read while one writes.
+    Safe to use from several threads. Several processes may read while one writes. `Awaiting` has
+    the same for event loops.
     """
 
     def __init__(
@@ -141,7 +143,7 @@ class Collection:
         roots = [str(root) for root in found.roots] if prune else []
         with LoaderPool(workers=self._workers) as loaders:
             items = [FileItem(path, loaders.load) for path in found.files]
-            return self._add(items, progress, roots, found.unread)
+            return self.add_items(items, progress, roots, found.unread)
 
     def refresh(
         self, places: Sequence[str], files: Sequence[str], *, progress: Report | None = None
@@ -149,7 +151,8 @@ class Collection:
         """Make the documents at or below ``places`` exactly those of ``files``, all absolute
         paths; unchanged files are skipped."""
         with LoaderPool(workers=self._workers) as loaders:
-            return self._add([FileItem(path, loaders.load) for path in files], progress, places)
+            items = [FileItem(path, loaders.load) for path in files]
+            return self.add_items(items, progress, places)
 
     def add_texts(
         self,
@@ -165,19 +168,20 @@ class Collection:
                 texts, metadatas or [{}] * len(texts), sources or [""] * len(texts), strict=True
             )
         ]
-        failed = self._add(items, None).failed
+        failed = self.add_items(items).failed
         if failed:
             raise SourceError(f"{failed[0][0]}: {failed[0][1]}")
         return [item.source for item in items]
 
-    def _add(
+    def add_items(
         self,
         items: Sequence[Item],
-        progress: Report | None,
+        progress: Report | None = None,
         prune: Sequence[str] = (),
         unread: Sequence[str] = (),
     ) -> IndexReport:
-        """Index ``items``, and delete whatever else lies below ``prune`` and not ``unread``."""
+        """Add and update ``items``; unchanged ones are skipped. Whatever else lies below ``prune``,
+        and not ``unread``, is deleted."""
         started = time.monotonic()
         with self.writing() as session:
             self.begin()

@@ -1078,4 +1078,7 @@ MESSAGES: dict[str, str] = {
     "The file {path} is damaged, so no tool of an MCP server is used. Delete it, and look at «waggle agent tools» before you go on.": "文件 {path} 已损坏，因此不使用任何 MCP 服务器的工具。请删除它，并先用“waggle agent tools”查看。",
     "«{name}» cannot be the name of an MCP server: use at most 24 letters, digits and «-».": "“{name}”不能用作 MCP 服务器名：最多 24 个字母、数字和“-”。",
     "The variable {name} is not set, and the settings name it.": "设置中用到的环境变量 {name} 没有设定。",
+    # rag/chat_model.py
+    "The last message must be the question.": "最后一条消息必须是问题。",
+    "An answer is checked as a whole: «stop» cannot cut it.": "回答会整体核对，不能用 «stop» 截断。",
 }

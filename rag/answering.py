@@ -36,7 +36,8 @@ class AskOptions(TypedDict, total=False):
     `Answer.confidence` from which on an answer is given, by default the one that was fitted to the
     model (`rag.thresholds`). ``history`` is the conversation so far.
     ``attribute`` finds out which passages the answer leans on (`rag.attribution`), which costs two
-    calls or three, and one more for each passage.
+    calls or three, and one more for each passage. ``instructions`` are what an application wants of
+    every answer, such as its language; they follow the rules of the prompt.
     """
 
     k: int
@@ -48,6 +49,7 @@ class AskOptions(TypedDict, total=False):
     min_confidence: float | None
     history: Sequence[Turn]
     attribute: bool
+    instructions: str
 
 
 class RAG:
@@ -103,6 +105,12 @@ class RAG:
 
         return answer_tool(self)
 
+    def as_chat_model(self, **options: Unpack[AskOptions]) -> "BaseChatModel":
+        """A LangChain chat model whose answers are those of `ask`, with ``options``."""
+        from rag.chat_model import AnsweringModel
+
+        return AnsweringModel(rag=self, options=dict(options))
+
     def chat(self) -> "BaseChatModel | None":
         """The chat model, made when it is first needed."""
         if self._chat is None:
@@ -130,6 +138,7 @@ class RAG:
             min_confidence=options.get("min_confidence"),
             history=tuple(options.get("history", ())),
             attribute=options.get("attribute", False),
+            instructions=options.get("instructions", ""),
         )
 
 

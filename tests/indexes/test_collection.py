@@ -1,5 +1,6 @@
 """The collection with its real parts: SQLite, FAISS, tantivy, MiniLM."""
 
+import asyncio
 import os
 import threading
 from pathlib import Path
@@ -316,3 +317,16 @@ def test_a_chunk_keeps_its_name_when_the_collection_is_built_again(
     with Collection.open("again", home=tmp_path / "home", embedder=embedder) as again:
         again.add([notes])
         assert {r.chunk_id for r in again.search("dance 蜂蜜").results} == first
+
+
+def test_the_same_on_an_event_loop(collection: Collection) -> None:
+    async def use() -> None:
+        assert await collection.aadd_texts(["Propolis seals the hive."], None, ["glue"]) == ["glue"]
+        found = await collection.asearch("What seals the hive?", 1, mode="lexical")
+        assert found.results == collection.search("What seals the hive?", 1, mode="lexical").results
+        assert (await collection.acount(mentions="propolis")).documents == 1
+        assert [one.source for one, _ in await collection.adocuments()] == ["glue"]
+        assert (await collection.adocument("glue")).text == "Propolis seals the hive."
+        assert (await collection.aremove(["glue"])).documents[0].source == "glue"
+
+    asyncio.run(use())

@@ -1,0 +1,160 @@
+"""The answer path as a LangChain chat model: for an app that has one, and wants cited answers."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, closing
+from dataclasses import asdict
+from typing import Any, cast
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import ConfigDict, Field
+
+from indexes.errors import UsageError
+from indexes.i18n import t
+from rag.answering import RAG, AskOptions
+from rag.retrieval.types import Turn
+from rag.types import Answer, Event, Finished, Token
+
+
+class AnsweringModel(BaseChatModel):
+    """Answers the last message from the documents of ``rag``; ``options`` are those of `RAG.ask`.
+
+    The messages before it are the conversation. Those of the system are left out: the prompt is
+    the library's. Citations and status stand in ``response_metadata`` as ``waggle ask --json``
+    writes them. Raises `UsageError` where the last message is not a question in words.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    rag: RAG
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def _llm_type(self) -> str:
+        return "waggle"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"collection": self.rag.collection.name, **self.options}
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **_: Any,
+    ) -> ChatResult:
+        del run_manager
+        _refuse_stop(stop)
+        question, history = conversation_of(messages)
+        return _result(self.rag.ask(question, **self._asking(history)))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **_: Any,
+    ) -> ChatResult:
+        del run_manager
+        _refuse_stop(stop)
+        question, history = conversation_of(messages)
+        return _result(await self.rag.aask(question, **self._asking(history)))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **_: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        _refuse_stop(stop)
+        question, history = conversation_of(messages)
+        with closing(self.rag.stream(question, **self._asking(history))) as events:
+            for event in events:
+                if (chunk := _chunk(event)) is not None:
+                    if run_manager and chunk.text:
+                        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **_: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        _refuse_stop(stop)
+        question, history = conversation_of(messages)
+        async with aclosing(self.rag.astream(question, **self._asking(history))) as events:
+            async for event in events:
+                if (chunk := _chunk(event)) is not None:
+                    if run_manager and chunk.text:
+                        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+
+    def _asking(self, history: Sequence[Turn]) -> AskOptions:
+        return cast("AskOptions", {**self.options, "history": tuple(history)})
+
+
+def conversation_of(messages: Sequence[BaseMessage]) -> tuple[str, tuple[Turn, ...]]:
+    """The question that the messages end with, and the questions and answers before it. Raises
+    `UsageError` where they do not end with a question."""
+    spoken = [message for message in messages if message.type in ("human", "ai")]
+    if not spoken or spoken[-1].type != "human":
+        raise UsageError(t("The last message must be the question."))
+    turns, asked = [], ""
+    for message in spoken[:-1]:
+        if message.type == "human":
+            asked = message.text
+        elif asked:
+            turns.append(Turn(asked, message.text))
+            asked = ""
+    return spoken[-1].text, tuple(turns)
+
+
+def _refuse_stop(stop: Sequence[str] | None) -> None:
+    if stop:
+        raise UsageError(t("An answer is checked as a whole: «stop» cannot cut it."))
+
+
+def _result(answer: Answer) -> ChatResult:
+    message = AIMessage(
+        answer.text, response_metadata=_metadata(answer), usage_metadata=_usage(answer)
+    )
+    return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def _chunk(event: Event) -> ChatGenerationChunk | None:
+    if isinstance(event, Token):
+        return ChatGenerationChunk(message=AIMessageChunk(content=event.text))
+    if isinstance(event, Finished):
+        return ChatGenerationChunk(
+            message=AIMessageChunk(
+                content="",
+                response_metadata=_metadata(event.answer),
+                usage_metadata=_usage(event.answer),
+                chunk_position="last",
+            )
+        )
+    return None
+
+
+def _metadata(answer: Answer) -> dict[str, Any]:
+    return {
+        "model_name": answer.model,
+        "status": answer.status,
+        "citations": [asdict(citation) for citation in answer.citations],
+    }
+
+
+def _usage(answer: Answer) -> UsageMetadata:
+    used = answer.usage
+    return UsageMetadata(
+        input_tokens=used.prompt_tokens,
+        output_tokens=used.completion_tokens,
+        total_tokens=used.prompt_tokens + used.completion_tokens,
+    )
