@@ -261,3 +261,13 @@ class AttentionShape(Shape):
     likeness: tuple[tuple[float, ...], ...] | None
     """What each pair of their tokens adds to it."""
     files: tuple[str, ...]
+
+
+class CopiedShape(Shape):
+    """What a backup holds, or what came back from one."""
+
+    file: str
+    collections: tuple[str, ...]
+    files: int
+    bytes: int
+    made: str
