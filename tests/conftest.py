@@ -8,9 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from indexes.collection import Collection
 from indexes.embedding import LocalEmbedder, default_embedder
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("waggle", deadline=None)
+settings.load_profile("waggle")
 
 
 @pytest.fixture(autouse=True)

@@ -253,7 +253,7 @@ def test_pieces_change_nothing(answer: str, data: st.DataObject) -> None:
              "。" * 100_000, "1," * 50_000, "Bees dance. " * 8_000, '"' * 100_000, "| a " * 25_000],
 )  # fmt: skip
 def test_long_texts_take_linear_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     verdict("What do bees do?", "Bees dance in the dark hive. [1]", says(True), (passage(text),))
     verdict("What do bees do?", text[:20_000], says(False))
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
