@@ -18,7 +18,7 @@ from rag.serving.models import DEFAULT_SERVED_MODEL, SERVED, ServedModel, find_s
 from rag.serving.plan import SERVER_MODULE, ServeOptions, ServePlan, plan
 from rag.serving.running import log_file, server_url
 from rag.serving.shell import command_text
-from rag.serving.units import COMPOSE_NAME, UNIT_NAME, compose_file, systemd_unit
+from rag.serving.units import COMPOSE_NAME, UNIT_NAME, check_compose, compose_file, systemd_unit
 
 if TYPE_CHECKING:
     from agents.terminal import Terminal
@@ -73,6 +73,8 @@ def run_serve(terminal: "Terminal", home: Path, request: ServeRequest) -> int:
     model = find_model(request.name or DEFAULT_SERVED_MODEL)
     options = replace(request.options, loras=tuple(map(_lora, request.loras)))
     hardware, notes = _hardware(request)
+    if request.form == "compose":
+        check_compose(hardware.gpus)
     planned: ServePlan | ClusterPlan
     if request.nodes is not None:
         planned = plan_cluster(

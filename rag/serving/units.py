@@ -1,6 +1,7 @@
 """The model server as a service: a unit for systemd, and a file for Docker Compose."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,17 @@ def _systemd_word(word: str, *, program: bool = True) -> str:
     return f'"{escaped}"'
 
 
-def compose_file(plan: ServePlan, version: str) -> str:
-    """A Compose file that runs the server of ``plan`` from vLLM's image of ``version``, reached
-    from this machine alone. Raises `UsageError` for a plan without a GPU."""
-    if not plan.gpu:
+def check_compose(gpus: Sequence[object]) -> None:
+    """Raises `UsageError` where there is no GPU."""
+    if not gpus:
         raise UsageError(
             t("The Compose file is for machines with a GPU: vLLM's image needs one. Use --print.")
         )
+
+
+def compose_file(plan: ServePlan, version: str) -> str:
+    """A Compose file that runs the server of ``plan`` from vLLM's image of ``version``, reached
+    from this machine alone. The plan is one with a GPU: see `check_compose`."""
     import yaml
 
     arguments, folders = _inside(plan)

@@ -13,7 +13,7 @@ from indexes.errors import UsageError
 from rag.serving.hardware import GIB, Gpu, Hardware
 from rag.serving.models import SERVED
 from rag.serving.plan import SERVER_MODULE, ServeOptions, ServePlan, plan
-from rag.serving.units import compose_file, systemd_unit
+from rag.serving.units import check_compose, compose_file, systemd_unit
 
 QWEN = SERVED["qwen2.5-7b-instruct"]
 GPUS = tuple(Gpu(n, "GPU of 24 GB", 24 * GIB) for n in range(2))
@@ -94,4 +94,4 @@ def test_folders_are_mounted_where_the_arguments_look_for_them() -> None:
 
 def test_the_compose_file_needs_a_gpu() -> None:
     with pytest.raises(UsageError, match="needs one"):
-        compose_file(planned(present=()), "1.2.3")
+        check_compose(())
