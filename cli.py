@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from agents.commands import agent, chat, explain, models, prompts
+from agents.commands import agent, chat, explain, mcp, models, prompts, safe, serve
 from agents.commands import eval as evaluating
 from agents.commands.building import (
     build_asking,
@@ -56,10 +56,13 @@ app = typer.Typer(
 # The groups, each in its module of agents/commands/; the everyday commands stand below.
 app.add_typer(agent.app, name="agent")
 app.add_typer(chat.app)
-app.add_typer(evaluating.app)
+app.add_typer(evaluating.app, name="eval")
 app.add_typer(explain.app, name="explain")
+app.add_typer(mcp.app)
 app.add_typer(models.app, name="models")
 app.add_typer(prompts.app, name="prompts")
+app.add_typer(safe.app)
+app.add_typer(serve.app)
 
 
 def _version(wanted: bool) -> None:

@@ -54,8 +54,7 @@ Notice = Callable[[str], None]
 class Collection(Awaiting):
     """Documents that can be searched. Open one with `Collection.open`; close it, or use ``with``.
 
-    Safe to use from several threads. Several processes may read while one writes. `Awaiting` has
-    the same for event loops.
+    Threads may share it, and processes read while one writes. `Awaiting` is for event loops.
     """
 
     def __init__(
@@ -151,8 +150,7 @@ class Collection(Awaiting):
         """Make the documents at or below ``places`` exactly those of ``files``, all absolute
         paths; unchanged files are skipped."""
         with LoaderPool(workers=self._workers) as loaders:
-            items = [FileItem(path, loaders.load) for path in files]
-            return self.add_items(items, progress, places)
+            return self.add_items([FileItem(p, loaders.load) for p in files], progress, places)
 
     def add_texts(
         self,
@@ -285,9 +283,9 @@ class Collection(Awaiting):
             )
             k = max(1, min(k, view.database.counts()[1]))
             ranked = retrieve(query, k, view, vector.result if vector else None, allowed, timings)
-            results = to_results(ranked, view.database, k)
+            found = to_results(ranked, view.database, k)
             generation = view.database.generation
-        return SearchResponse(query, mode, self.name, generation, results, timings)
+        return SearchResponse(query, mode, self.name, generation, found, timings)
 
     def _embed(self, query: str, timings: dict[str, float]) -> list[float]:
         with timed(timings, "embed"):
@@ -317,6 +315,11 @@ class Collection(Awaiting):
         """Every document without its text, and its number of chunks, ordered by source."""
         with self._readers.view() as view:
             return list(view.database.documents())
+
+    def held(self, sources: Sequence[str]) -> frozenset[str]:
+        """Those of the ``sources`` that it holds."""
+        with self._readers.view() as view:
+            return frozenset(view.database.versions(sources))
 
     def document(self, source: str | os.PathLike[str]) -> Document:
         """One document with its text. ``source`` may be a path as the user would type it here, or

@@ -22,7 +22,7 @@ from indexes.i18n import t
 from indexes.queries import Queries
 from indexes.records import FACTS, Span, VectorFile, seal, to_json, to_row
 from indexes.schema import BUSY_MS, FORMAT, connect, create_tables
-from indexes.types import Chunk, Document
+from indexes.types import Chunk, Document, Metadata
 
 
 class Database(Queries):
@@ -188,6 +188,12 @@ class Database(Queries):
         """Record a new time of modification of an unchanged file."""
         self.connection.execute(
             "UPDATE documents SET modified_ns = ? WHERE source = ?", (modified_ns, source)
+        )
+
+    def describe(self, source: str, metadata: Metadata) -> None:
+        """Replace the metadata of a document."""
+        self.connection.execute(
+            "UPDATE documents SET metadata = ? WHERE source = ?", (to_json(dict(metadata)), source)
         )
 
     def recount_chunks(self) -> None:

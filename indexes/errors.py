@@ -13,6 +13,11 @@
     │   ├── EmbedderMismatchError  the collection was made with another embedding model
     │   └── DamagedError           a stored file does not hold what was written
     ├── RunError                   an agent's run cannot be kept, or gone on with
+    ├── AccessError                a door of the service stays closed to the request
+    │   ├── UnauthorizedError      no key, or one that does not hold
+    │   ├── ForbiddenError         the key lacks the right
+    │   ├── UnknownItemError       nothing of that id is there for the key
+    │   └── BusyError              too many requests at a time, or too soon
     └── ModelError                 a model cannot be used
         ├── ModelFileError         the weights are missing, incomplete or not the ones named
         ├── StructuredOutputError  a model does not write the object it was asked for
@@ -70,6 +75,30 @@ class DamagedError(CollectionError):
 
 class RunError(WaggleError):
     """What an agent's run has done cannot be written down, or is not to be read any more."""
+
+
+class AccessError(WaggleError):
+    """A door of the service stays closed to the request."""
+
+
+class UnauthorizedError(AccessError):
+    """The request brings no key, or one that does not hold (any more)."""
+
+
+class ForbiddenError(AccessError):
+    """The key holds, and lacks the right that the request needs."""
+
+
+class UnknownItemError(AccessError):
+    """Nothing of that id is there, or nothing that the key may know of: a file, a response."""
+
+
+class BusyError(AccessError):
+    """Too much is asked at a time, or too soon; ``retry_after`` seconds later it may be asked."""
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ModelError(WaggleError):

@@ -24,12 +24,22 @@ def collections(home: Path) -> list[str]:
     folder = home / "collections"
     if not folder.is_dir():
         return []
-    return sorted(entry.name for entry in folder.iterdir() if _is_collection(entry))
+    return sorted(entry.name for entry in folder.iterdir() if is_collection(entry))
 
 
 def collection_folder(home: Path, name: str, *, create: bool) -> Path:
     """The folder of a collection; made if ``create``, else `UnknownCollectionError` where there
     is none. Raises `UsageError` for a name that cannot be one."""
+    folder = home / "collections" / check_name(name)
+    if not is_collection(folder):
+        if not create:
+            raise _unknown(home, name)
+        _make(folder)
+    return folder
+
+
+def check_name(name: str) -> str:
+    """The name. Raises `UsageError` for one that no collection can have."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             t(
@@ -38,15 +48,10 @@ def collection_folder(home: Path, name: str, *, create: bool) -> Path:
                 name=name,
             )
         )
-    folder = home / "collections" / name
-    if not _is_collection(folder):
-        if not create:
-            raise _unknown(home, name)
-        _make(folder)
-    return folder
+    return name
 
 
-def _is_collection(folder: Path) -> bool:
+def is_collection(folder: Path) -> bool:
     """Also one whose database was lost: it can be mended."""
     return (folder / DATABASE).is_file() or (folder / POSTINGS).is_dir()
 

@@ -14,7 +14,7 @@ from indexes.database import Database
 from indexes.failpoints import reach
 from indexes.postings import Postings
 from indexes.records import Span
-from indexes.types import Chunk, Document, StoredChunk
+from indexes.types import Chunk, Document, Metadata, StoredChunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,13 @@ class Session:
             with self.database.writing():
                 for source, modified_ns in modified.items():
                     self.database.touch(source, modified_ns)
+
+    def describe(self, metadata: Mapping[str, Metadata]) -> None:
+        """Give documents, by their sources, other metadata."""
+        with self.database.writing():
+            for source, facts in metadata.items():
+                self.database.describe(source, facts)
+            self.database.next_generation()
 
     @contextmanager
     def _changing(self) -> Iterator[list[StoredChunk]]:

@@ -23,7 +23,7 @@ from indexes.errors import UsageError
 from indexes.i18n import t
 
 FILE_NAME = "waggle.toml"
-TABLES = ("index", "chat", "rerank", "prompts", "retrieval", "verify", "agent", "mcp")
+TABLES = ("index", "chat", "rerank", "prompts", "retrieval", "verify", "agent", "mcp", "serve")
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

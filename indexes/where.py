@@ -10,8 +10,10 @@
 
 Values are numbers, ``true``, ``false`` or quoted text. Fields are those of a document (``source``,
 ``title``, ``format``, ``lang``, ``size``, ``modified``, ``added``, ``year``), ``page`` of a
-passage, and any key of the document's metadata. ``like`` takes ``*`` and ``?``; a pattern for
-``source`` may begin at any folder. A comparison with a field that a document lacks is false.
+passage, and any key of the document's metadata. A key in backticks, with a backtick inside written
+twice, may be any text, and goes before the field of that name. ``like`` takes ``*`` and ``?``; a
+pattern for ``source`` may begin at any folder. A comparison with a field that a document lacks is
+false, and so is one of a text with a number in the metadata by ``<``, ``<=``, ``>`` or ``>=``.
 """
 
 import re
@@ -27,6 +29,7 @@ _TOKEN = re.compile(
       (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     | (?P<number>-?\d+(?:\.\d+)?(?![\w.]))
     | (?P<name>[^\W\d][\w.-]*)
+    | (?P<key>`(?:[^`]|``)+`)
     | (?P<sign><=|>=|!=|<>|==|[=<>(),])
     )""",
     re.VERBOSE,
@@ -47,6 +50,7 @@ _COLUMNS = {
     "page": "chunks.page",
 }
 _SIGNS = {"=": "=", "==": "=", "!=": "<>", "<>": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+_METADATA = "(SELECT value FROM json_each(documents.metadata) WHERE key = ?)"
 _WORDS = frozenset({"and", "or", "not", "like", "in", "true", "false"})
 _LONGEST = 10_000
 _DEEPEST = 100
@@ -139,13 +143,7 @@ class _Parser:
         return result
 
     def _comparison(self) -> Condition:
-        name = self._take("name")
-        if name is None or name.text.lower() in _WORDS:
-            self._fail(t("a field name is expected"), name)
-        column = _COLUMNS.get(name.text.lower())
-        names: tuple[Value, ...] = ()
-        if column is None:
-            column, names = "json_extract(documents.metadata, ?)", (f'$."{name.text}"',)
+        column, names = self._field()
         negated = self._word("not")
         if self._word("like"):
             condition = _like(column, names, str(self._value()))
@@ -156,8 +154,20 @@ class _Parser:
             if negated or sign.kind != "sign" or sign.text not in _SIGNS:
                 self._fail(t("an operator is expected: = != < <= > >= like in"))
             self.next += 1
-            condition = Condition(f"{column} {_SIGNS[sign.text]} ?", (*names, self._value()))
+            condition = _compared(column, names, _SIGNS[sign.text], self._value())
         return Condition(f"NOT ({condition.sql})", condition.values) if negated else condition
+
+    def _field(self) -> tuple[str, tuple[Value, ...]]:
+        """The SQL of a field, and the values that are bound in it."""
+        if key := self._take("key"):
+            name = key.text[1:-1].replace("``", "`")
+            column = _COLUMNS.get(name)
+            return (f"coalesce({_METADATA}, {column})" if column else _METADATA), (name,)
+        token = self._take("name")
+        if token is None or token.text.lower() in _WORDS:
+            self._fail(t("a field name is expected"), token)
+        column = _COLUMNS.get(token.text.lower())
+        return (column, ()) if column else (_METADATA, (token.text,))
 
     def _in(self, column: str, names: tuple[Value, ...]) -> Condition:
         if not self._sign("("):
@@ -215,10 +225,20 @@ class _Parser:
         )
 
 
+def _compared(column: str, names: tuple[Value, ...], sign: str, value: Value) -> Condition:
+    """To SQLite every text is greater than every number."""
+    if not names or sign in ("=", "<>"):
+        return Condition(f"{column} {sign} ?", (*names, value))
+    kind = f"(typeof({column}) = 'text') = ?"
+    return Condition(
+        f"({kind} AND {column} {sign} ?)", (*names, int(isinstance(value, str)), *names, value)
+    )
+
+
 def _integer(digits: str) -> int | float:
     """SQLite integers have 64 bits; a larger number is compared as a float."""
     number = int(digits)
-    return number if -(2**63) <= number < 2**63 else float(number)
+    return number if -(2**63) <= number < 2**63 else float(digits)
 
 
 def _like(column: str, names: tuple[Value, ...], pattern: str) -> Condition:

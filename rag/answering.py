@@ -58,6 +58,7 @@ class RAG:
     ``chat`` is a LangChain chat model, or a function that makes one when it is first needed and
     returns ``None`` where there is none. By default the settings decide: the endpoint they name,
     else the embedded engine if its model is here. They also name the ``reranker``, if there is one.
+    ``heard`` is told each answer before it is handed out.
     """
 
     def __init__(
@@ -65,8 +66,10 @@ class RAG:
         collection: Collection,
         chat: "BaseChatModel | ChatFactory | None" = None,
         reranker: Reranker | None = None,
+        heard: Callable[[Answer], None] = lambda _: None,
     ) -> None:
         self.collection = collection
+        self.heard = heard
         self.reranker = reranker or reranker_of()
         self.prompts = PromptLibrary.of(collection.home)
         self.assessor = Assessor()
@@ -163,6 +166,7 @@ def answer(asked: Asked) -> Steps[Answer]:
                 finished = yield from asked.cite_and_verify(draft)
             if asked.attribute:
                 finished = yield from asked.attributed(chat, finished)
+    asked.rag.heard(finished)
     yield Finished(finished)
     return finished
 

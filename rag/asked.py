@@ -1,30 +1,31 @@
 """A question on its way to an answer: what the steps of `rag.answering` hand to each other."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from indexes.clock import timed
 from indexes.embedding.base import well_formed
-from indexes.errors import ContextOverflowError, UsageError
+from indexes.errors import UsageError
 from indexes.folding import fold
 from indexes.i18n import t
 from indexes.types import SearchResult, chunk_id
 from rag.assessing import Assessment
 from rag.attribution import attributed
 from rag.counting import answer_count, count_query
+from rag.prompting.instructing import instructed
 from rag.prompting.techniques import SEARCHING, Draft, Task, first_messages
 from rag.prompting.types import ALONE, MAIN
-from rag.prompts import check_messages, is_refusal, is_yes, prompt_language, unknown
+from rag.prompts import check_messages, is_refusal, prompt_language, unknown
 from rag.retrieval.plan import RetrievalPlan
 from rag.retrieval.retrieving import retrieve
 from rag.retrieval.types import Tools, Turn
-from rag.settings import load_verify_settings
 from rag.steps import Steps, ask, pieces
 from rag.thresholds import threshold_of
 from rag.types import Answer, AnswerStatus, Citation, Token, Trace, Usage
 from rag.verifying import Check, Verdict, Verifying
+from rag.verifying.checking import checker
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from rag.prompting.types import Prompt
 
 DEFAULT_PASSAGES = 3
-_CHECK_TOKENS = 4
 _NAMED = 20
 """Documents that the answer to a question about documents cites."""
 
@@ -57,6 +57,7 @@ class Asked:
         min_confidence: float | None,
         history: tuple[Turn, ...],
         attribute: bool = False,
+        instructions: str = "",
     ) -> None:
         if not question.strip():
             raise UsageError(t("The question is empty."))
@@ -68,7 +69,8 @@ class Asked:
             raise UsageError(t("The confidence must lie between 0 and 1."))
         self._strict, self._least = strict, min_confidence
         self._lang = prompt_language(self.question)
-        self._prompt = _answering(rag.prompts.get(prompt, self._lang), candidates)
+        answering = _answering(rag.prompts.get(prompt, self._lang), candidates)
+        self._prompt = instructed(answering, instructions)
         self._alone = self.question
         self._asked: Sequence[BaseMessage] = ()
         self._draft, self._model = "", ""
@@ -237,24 +239,16 @@ class Asked:
         )  # fmt: skip
 
     def _checker(self, chat: "BaseChatModel") -> Check:
-        if named := load_verify_settings().nli:
-            from rag.verifying.nli import Entailment
-
-            return Entailment(named).check(self.contexts)
-
-        def check(number: int, claim: str) -> Steps[bool]:
-            # A model that thinks first needs its whole room for that, or never comes to a yes.
-            limit: dict[str, Any] = {} if self._thinks else {"max_tokens": _CHECK_TOKENS}
+        def said(number: int, claim: str, options: Mapping[str, Any]) -> Steps[str]:
             messages = check_messages(self._asked, self._draft, number, claim, self._lang)
-            try:
-                reply = yield from ask(chat, messages, **limit)
-            except ContextOverflowError:
-                self._note(t("Some claims could not be checked: the prompt became too long."))
-                return False
+            reply = yield from ask(chat, messages, **({} if self._thinks else options))
             self._usage += Usage.of(reply)
-            return is_yes(reply.text, self._lang)
+            return str(reply.text)
 
-        return check
+        def too_long() -> None:
+            self._note(t("Some claims could not be checked: the prompt became too long."))
+
+        return checker(self.contexts, said, self._lang, too_long)
 
     def finish(
         self, status: AnswerStatus, verdict: Verdict | None = None, short: str = ""

@@ -22,9 +22,9 @@ from rag.types import Answer, Event, Finished, Token
 class AnsweringModel(BaseChatModel):
     """Answers the last message from the documents of ``rag``; ``options`` are those of `RAG.ask`.
 
-    The messages before it are the conversation. Those of the system are left out: the prompt is
-    the library's. Citations and status stand in ``response_metadata`` as ``waggle ask --json``
-    writes them. Raises `UsageError` where the last message is not a question in words.
+    The messages before it are the conversation. What the system wants stands behind the rules of
+    the library's prompt. Citations and status stand in ``response_metadata``, as in the JSON of
+    ``waggle ask``. Raises `UsageError` where the last message is not a question in words.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -49,8 +49,8 @@ class AnsweringModel(BaseChatModel):
     ) -> ChatResult:
         del run_manager
         _refuse_stop(stop)
-        question, history = conversation_of(messages)
-        return _result(self.rag.ask(question, **self._asking(history)))
+        question, asking = self._asked(messages)
+        return _result(self.rag.ask(question, **asking))
 
     async def _agenerate(
         self,
@@ -61,8 +61,8 @@ class AnsweringModel(BaseChatModel):
     ) -> ChatResult:
         del run_manager
         _refuse_stop(stop)
-        question, history = conversation_of(messages)
-        return _result(await self.rag.aask(question, **self._asking(history)))
+        question, asking = self._asked(messages)
+        return _result(await self.rag.aask(question, **asking))
 
     def _stream(
         self,
@@ -72,8 +72,8 @@ class AnsweringModel(BaseChatModel):
         **_: Any,
     ) -> Iterator[ChatGenerationChunk]:
         _refuse_stop(stop)
-        question, history = conversation_of(messages)
-        with closing(self.rag.stream(question, **self._asking(history))) as events:
+        question, asking = self._asked(messages)
+        with closing(self.rag.stream(question, **asking)) as events:
             for event in events:
                 if (chunk := _chunk(event)) is not None:
                     if run_manager and chunk.text:
@@ -88,16 +88,19 @@ class AnsweringModel(BaseChatModel):
         **_: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         _refuse_stop(stop)
-        question, history = conversation_of(messages)
-        async with aclosing(self.rag.astream(question, **self._asking(history))) as events:
+        question, asking = self._asked(messages)
+        async with aclosing(self.rag.astream(question, **asking)) as events:
             async for event in events:
                 if (chunk := _chunk(event)) is not None:
                     if run_manager and chunk.text:
                         await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                     yield chunk
 
-    def _asking(self, history: Sequence[Turn]) -> AskOptions:
-        return cast("AskOptions", {**self.options, "history": tuple(history)})
+    def _asked(self, messages: Sequence[BaseMessage]) -> tuple[str, AskOptions]:
+        question, history = conversation_of(messages)
+        wanted = [message.text for message in messages if message.type == "system"]
+        said = {"history": history, "instructions": "\n\n".join(wanted)}
+        return question, cast("AskOptions", {**self.options, **said})
 
 
 def conversation_of(messages: Sequence[BaseMessage]) -> tuple[str, tuple[Turn, ...]]:

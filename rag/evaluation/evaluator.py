@@ -18,9 +18,10 @@ from indexes.errors import UsageError
 from indexes.i18n import t
 from rag.evaluation.binding import plan_fields, search_texts
 from rag.evaluation.datasets import SETS, Dataset, Half, Question, choose, load_dataset
+from rag.evaluation.kept import RunWriter
 from rag.evaluation.pipelines import LEAST, Bench, prompt_texts
 from rag.evaluation.records import Header, Outcome, PipelineName
-from rag.evaluation.runs import Run, Runs, RunWriter
+from rag.evaluation.runs import Run, Runs
 from rag.evaluation.shelves import Progress, opened, with_known_gold
 from rag.prompting.library import PromptLibrary
 from rag.prompting.types import LANGUAGES
@@ -201,7 +202,7 @@ def evaluate(
 def _ask_all(
     benches: "queue.SimpleQueue[Bench]",
     todo: list[tuple[PipelineName, Question]],
-    writer: RunWriter,
+    writer: RunWriter[Header, Outcome],
     rate: "_Rate",
 ) -> None:
     def ask(pipeline: PipelineName, question: Question) -> Outcome:

@@ -51,7 +51,7 @@ def read_own(file: Path) -> Dataset:
     """Questions of the user's own about a collection of the user's own. Raises `SourceError` that
     names the line."""
     questions: dict[str, Question] = {}
-    for number, row in enumerate(_rows(file), 1):
+    for number, row in enumerate(rows_of(file), 1):
         try:
             own = OwnQuestion.model_validate(row)
         except ValidationError as error:
@@ -67,7 +67,7 @@ def read_own(file: Path) -> Dataset:
         )  # fmt: skip
     refusal = not all(question.answerable for question in questions.values())
     name = os.path.abspath(file)  # noqa: PTH100 - resolve() follows links
-    return Dataset(name, _digest([file]), tuple(questions.values()), refusal=refusal)
+    return Dataset(name, digest_of([file]), tuple(questions.values()), refusal=refusal)
 
 
 # -- sets of paragraphs and questions about them -------------------------------------------------
@@ -75,16 +75,16 @@ def read_own(file: Path) -> Dataset:
 
 def _reading(folder: Path, name: str) -> Dataset:
     files = [folder / "corpus.jsonl", folder / "queries.jsonl"]
-    corpus, queries = (list(_rows(file)) for file in files)
+    corpus, queries = (list(rows_of(file)) for file in files)
     if "lang" in corpus[0]:
         corpora, questions = _two_languages(name, corpus, queries)
-        return Dataset(name, _digest(files), questions, corpora)
+        return Dataset(name, digest_of(files), questions, corpora)
     asked = [_question(row, row["gold"]) for row in queries]
     refusal = not all(question.answerable for question in asked)
     if not refusal and asked[0].lang.startswith("zh"):
         asked += [_without_gold(question) for question in asked]
         refusal = True
-    return Dataset(name, _digest(files), tuple(asked), (_corpus(name, corpus),), refusal=refusal)
+    return Dataset(name, digest_of(files), tuple(asked), (_corpus(name, corpus),), refusal=refusal)
 
 
 def _question(row: dict[str, Any], gold: Sequence[str], group: str = "") -> Question:
@@ -139,7 +139,7 @@ def _rgb(folder: Path) -> Dataset:
     paragraphs: dict[str, Paragraph] = {}
     questions: list[Question] = []
     for file in files:
-        for row in _rows(file):
+        for row in rows_of(file):
             known = {text: f"{row['id']}/{kind}{number}"
                      for kind in ("negative", "positive_wrong", "positive")
                      for number, text in enumerate(_flat(row.get(kind, ())))}  # fmt: skip
@@ -148,7 +148,7 @@ def _rgb(folder: Path) -> Dataset:
             questions += _rgb_forms(row, known)
     used = {source for question in questions for source in _sources(question)}
     kept = tuple(paragraph for source, paragraph in paragraphs.items() if source in used)
-    return Dataset("rgb", _digest(files), tuple(questions), (Corpus("rgb", kept),), "facts")
+    return Dataset("rgb", digest_of(files), tuple(questions), (Corpus("rgb", kept),), "facts")
 
 
 def _rgb_forms(row: dict[str, Any], known: dict[str, str]) -> Iterator[Question]:
@@ -211,7 +211,7 @@ def _dureader(folder: Path) -> Dataset:
     file = folder / "dev.jsonl"
     paragraphs: list[Paragraph] = []
     questions: list[Question] = []
-    for row in _rows(file):
+    for row in rows_of(file):
         gold = []
         for number, page in enumerate(row["docs"]):
             text = "\n".join(page["paragraphs"])
@@ -223,13 +223,13 @@ def _dureader(folder: Path) -> Dataset:
                      gold=tuple(gold), key=row["id"])
         )  # fmt: skip
     corpus = Corpus("dureader_demo", tuple(paragraphs))
-    return Dataset("dureader_demo", _digest([file]), tuple(questions), (corpus,), "rouge")
+    return Dataset("dureader_demo", digest_of([file]), tuple(questions), (corpus,), "rouge")
 
 
 # -- files ---------------------------------------------------------------------------------------
 
 
-def _rows(file: Path) -> Iterator[Any]:
+def rows_of(file: Path) -> Iterator[Any]:
     try:
         data = file.read_bytes()
         text = (gzip.decompress(data) if file.suffix == ".gz" else data).decode("utf-8")
@@ -255,7 +255,7 @@ def _bad_line(file: Path, number: int, reason: str) -> SourceError:
     )
 
 
-def _digest(files: Sequence[Path]) -> str:
+def digest_of(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
         digest.update(hashlib.sha256(file.read_bytes()).digest())

@@ -3,23 +3,14 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from rag.evaluation.datasets import Half, Question, Scoring
+from rag.evaluation.kept import Heading, Record
 from rag.types import Support
-
-FORMAT = 1
 
 PipelineName = Literal["waggle", "naive", "closed-book", "retrieval"]
 ReplyStatus = Literal["answered", "unanswerable", "retrieved", "failed"]
 """``retrieved``: passages were looked for and nothing else; ``failed``: the model gave nothing that
 could be used, such as when the prompt was too long for it."""
-
-
-class Record(BaseModel):
-    """Exactly these members."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Passage(Record):
@@ -83,15 +74,13 @@ class Outcome(Record):
     reply: Reply
 
 
-class Header(Record):
+class Header(Heading):
     """The first line, which binds everything that the outcome depends on. ``collections`` tells the
     generation of each, ``questions`` are the ids of all that are to be asked, ``plan`` tells how
     passages are found, after the settings, ``prompts`` the texts by name."""
 
     kind: Literal["run"] = "run"
     format: Literal[1] = 1
-    run: str
-    started: str
     dataset: str
     sha256: str
     scoring: Scoring
@@ -108,7 +97,3 @@ class Header(Record):
     plan: Mapping[str, int | float | str | bool] = {}
     prompts: Mapping[str, str]
     versions: Mapping[str, str]
-
-    def binding(self) -> dict[str, object]:
-        """All but the name and the time."""
-        return self.model_dump(mode="json", exclude={"run", "started"})

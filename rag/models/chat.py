@@ -33,9 +33,11 @@ __all__ = [
     "list_models",
     "model_name",
     "server_of",
+    "within",
 ]
 
 _MAX_LIST_BYTES = 4 << 20
+_LEAST_SECONDS = 0.01
 
 
 def chat_model(
@@ -98,6 +100,14 @@ def server_of(chat: "BaseChatModel") -> tuple[str, str] | None:
     if isinstance(chat, EndpointChat):
         return chat.openai_api_base or "", chat.model_name
     return None
+
+
+def within(chat: "BaseChatModel", deadline: float | None) -> dict[str, Any]:
+    """The options with which a whole reply of the chat model must be there at the ``deadline``, a
+    time of `time.monotonic`; none for a model of another make, which may not know them."""
+    if deadline is None or server_of(chat) is None:
+        return {}
+    return {"timeout": max(deadline - time.monotonic(), _LEAST_SECONDS)}
 
 
 def key_of(chat: "BaseChatModel") -> str | None:

@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from indexes.errors import EndpointError, StructuredOutputError
 from indexes.i18n import t
-from rag.models.chat import model_name, server_of
+from rag.models.chat import model_name, server_of, within
 from rag.models.failures import is_refused
 from rag.models.structured_json import (
     Unfit,
@@ -118,18 +118,20 @@ def object_of(
     max_retries: int = 2,
     max_tokens: int | None = None,
     explain: bool = True,
+    deadline: float | None = None,
 ) -> Steps[Structured[ValueT]]:
     """Ask ``chat`` for a ``schema``: a pydantic model, or a `Form`, of a JSON object.
 
     A reply that does not fit is sent back with what is wrong, ``max_retries`` times at most.
     ``max_tokens`` limits each reply. ``explain=False`` leaves the schema out of the first prompt
-    where the server enforces it: for messages that already say what each field means.
+    where the server enforces it: for messages that already say what each field means. At the
+    ``deadline``, a time of `time.monotonic`, a server that has not replied has failed.
 
     Raises ``StructuredOutputError`` when no reply fits or one is cut off by the limit of tokens,
     ``EndpointError`` when the server fails, and ``TypeError`` for a schema of something else than
     an object.
     """
-    talk = _Conversation(chat, messages, schema, max_retries, max_tokens, explain)
+    talk = _Conversation(chat, messages, schema, max_retries, max_tokens, explain, deadline)
     while talk.result is None:
         try:
             reply = yield from ask(chat, talk.messages(), **talk.options())
@@ -170,11 +172,13 @@ class _Conversation(Generic[ValueT]):
         max_retries: int,
         max_tokens: int | None,
         explain: bool,
+        deadline: float | None,
     ) -> None:
         self.result: Structured[ValueT] | None = None
         self._chat, self._asked = chat, messages
         self._form = schema if isinstance(schema, Form) else _form_of(schema)
         self._max_retries, self._max_tokens, self._explain = max_retries, max_tokens, explain
+        self._deadline = deadline
         self._lang = prompt_language(str(messages[-1].text)[-_QUESTION:] if messages else "")
         self._server = server_of(chat)
         self._way = _LAST if self._server is None else _known.get(self._server, 0)
@@ -199,7 +203,7 @@ class _Conversation(Generic[ValueT]):
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments of the call."""
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = within(self._chat, self._deadline)
         if self._max_tokens is not None:
             options["max_tokens"] = self._max_tokens
         wanted = self._response_format(self._way)

@@ -77,7 +77,8 @@ def test_what_was_said_before_is_the_conversation(rag: RAG) -> None:
     ask = rag.ask
     rag.ask = lambda question, **options: seen.update(options) or ask(question)  # type: ignore[method-assign]
     rag.as_chat_model(k=2).invoke(messages)
-    assert seen == {"k": 2, "history": (Turn("Who decoded the dance?", "Karl von Frisch. [1]"),)}
+    turns = (Turn("Who decoded the dance?", "Karl von Frisch. [1]"),)
+    assert seen == {"k": 2, "history": turns, "instructions": "You are a bee."}
 
 
 def test_questions_that_nobody_answered_are_not_in_it() -> None:

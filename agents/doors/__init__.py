@@ -1,0 +1,1 @@
+"""What every door to other apps shares: keys, rights, collections kept open, limits, the audit."""

@@ -1,0 +1,93 @@
+"""Responses that are kept, so that a conversation can go on from one by its id.
+
+``HOME/responses/OF_A_KEY/ID.json``, each bound to the key that asked; of each key the latest ones.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from agents.doors.rights import Caller
+from agents.http.openai.conversing import TURNS, answered
+from indexes.embedding.files import read_json, write_atomically
+from indexes.errors import UnknownItemError
+from indexes.i18n import t
+from rag.retrieval.types import Turn
+
+_ID = re.compile(r"resp_[0-9a-f]{32}")
+_MOST = 1000
+
+
+class KeptResponse(BaseModel):
+    """A response as it was sent, with what was asked: ``input`` are the items of the request, and
+    ``said`` its questions with their answers, without what came before ``previous``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = 1
+    id: str
+    key: str
+    collection: str
+    previous: str | None
+    said: tuple[tuple[str, str], ...]
+    input: tuple[Mapping[str, Any], ...]
+    response: Mapping[str, Any]
+
+
+class KeptResponses:
+    """The responses below ``home``, the latest ``most`` of each key. Its methods block."""
+
+    def __init__(self, home: Path, most: int = _MOST) -> None:
+        self._folder, self._most = home / "responses", most
+
+    def keep(self, kept: KeptResponse) -> None:
+        """Store a response, and drop the oldest of its key where there are too many."""
+        path = self._path(kept.key, kept.id)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(path, kept.model_dump_json().encode())
+        self._prune(path.parent)
+
+    def get(self, caller: Caller, response_id: str) -> KeptResponse:
+        """A response of the caller's. Raises `UnknownItemError` for any other one, and for one
+        from a collection that the caller does not see any more."""
+        path = self._path(caller.key, response_id)
+        kept = read_json(path, KeptResponse) if _ID.fullmatch(response_id) else None
+        if kept is None or kept.key != caller.key or not caller.sees(kept.collection):
+            raise UnknownItemError(
+                t("There is no response «{id}» of this key.", id=response_id[:64])
+            )
+        return kept
+
+    def delete(self, caller: Caller, response_id: str) -> None:
+        """Delete a response. Raises as `get` does."""
+        self._path(caller.key, self.get(caller, response_id).id).unlink(missing_ok=True)
+
+    def turns(self, caller: Caller, response_id: str) -> tuple[Turn, ...]:
+        """The conversation up to a response, as far back as it matters and is still kept. Raises
+        as `get` does."""
+        kept = self.get(caller, response_id)
+        turns = _turns(kept)
+        while kept.previous and len(turns) < TURNS:
+            try:
+                kept = self.get(caller, kept.previous)
+            except UnknownItemError:
+                break
+            turns = _turns(kept) + turns
+        return turns[-TURNS:]
+
+    def _path(self, key: str, response_id: str) -> Path:
+        owner = hashlib.sha256(key.encode()).hexdigest()[:32]
+        return self._folder / owner / f"{response_id}.json"
+
+    def _prune(self, folder: Path) -> None:
+        kept = sorted((path.stat().st_mtime_ns, path) for path in folder.glob("resp_*.json"))
+        for _, path in kept[: -self._most]:
+            path.unlink(missing_ok=True)
+
+
+def _turns(kept: KeptResponse) -> tuple[Turn, ...]:
+    return tuple(answered(Turn(question, ""), answer) for question, answer in kept.said)

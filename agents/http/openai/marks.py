@@ -1,0 +1,27 @@
+"""The marks ``[1]`` and ``[?]`` in the text of an answer, and the citations that they stand for."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from rag.types import Citation
+from rag.verifying.verifying import UNSUPPORTED
+
+_MARK = re.compile(r" ?\[(?:\d{1,3}|\?)\]")
+
+
+def without_marks(text: str) -> str:
+    """``text`` without its marks."""
+    return _MARK.sub("", text)
+
+
+def placed(text: str, citations: Sequence[Citation]) -> Iterator[tuple[int, Citation]]:
+    """Each citation with the place of its mark in ``text``, in characters; the end of the text for
+    one without a mark. Marks come in the order of their citations."""
+    after = 0
+    for citation in citations:
+        unsupported = citation.support == "unsupported"
+        mark = UNSUPPORTED if unsupported else f"[{citation.number}]"
+        at = text.find(mark, after)
+        if at >= 0:
+            after = at + len(mark)
+        yield (at if at >= 0 else len(text)), citation

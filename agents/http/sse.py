@@ -1,0 +1,122 @@
+"""Server-sent events from an async generator."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from agents.http.failures import body_of
+from indexes.errors import WaggleError
+
+KEEP_ALIVE_SECONDS = 15.0
+_ALIVE = b": alive\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One event: ``data`` is text, usually JSON, ``event`` its name, if it has one."""
+
+    data: str
+    event: str = ""
+
+    @classmethod
+    def of(cls, value: Any, event: str = "") -> "ServerEvent":
+        """An event whose data is the JSON of ``value``."""
+        return cls(json.dumps(value, ensure_ascii=False, separators=(",", ":")), event)
+
+    def encode(self) -> bytes:
+        """As it goes over the wire."""
+        lines = [f"event: {self.event}"] if self.event else []
+        lines += [f"data: {line}" for line in self.data.split("\n")]
+        return ("\n".join(lines) + "\n\n").encode(errors="replace")
+
+
+def events(
+    source: AsyncGenerator[ServerEvent],
+    *,
+    keep_alive: float = KEEP_ALIVE_SECONDS,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """A stream of what ``source`` yields. The generator is closed when the client leaves. Where
+    nothing comes for ``keep_alive`` seconds, a comment is sent.
+
+    An error before the first event has the status that it stands for; one after it becomes an event
+    «error», whose data is the body that it would have had, and ends the stream.
+    """
+    return _EventStream(source, keep_alive, headers)
+
+
+class _EventStream(Response):
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, source: AsyncGenerator[ServerEvent], keep_alive: float, headers: dict[str, str] | None
+    ) -> None:
+        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no",
+                                  **(headers or {})})  # fmt: skip
+        del self.headers["content-length"]
+        self._source, self._keep_alive = source, keep_alive
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        pump = asyncio.create_task(self._pump(send))
+        gone = asyncio.create_task(until_gone(receive))
+        try:
+            await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            pump.cancel()
+            with suppress(asyncio.CancelledError):
+                await pump
+
+    async def _pump(self, send: Send) -> None:
+        started = False
+        try:
+            while True:
+                step = asyncio.ensure_future(anext(self._source, None))
+                try:
+                    while not (await asyncio.wait({step}, timeout=self._keep_alive))[0]:
+                        started = await self._send(send, _ALIVE, started)
+                    event = step.result()
+                finally:
+                    await _cancelled(step)
+                if event is None:
+                    break
+                started = await self._send(send, event.encode(), started)
+        except WaggleError as error:
+            if not started:
+                raise
+            failed = ServerEvent.of(body_of(error), "error")
+            started = await self._send(send, failed.encode(), started)
+        finally:
+            await self._source.aclose()
+        if not started:
+            await send(self._start())
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _send(self, send: Send, data: bytes, started: bool) -> bool:
+        if not started:
+            await send(self._start())
+        await send({"type": "http.response.body", "body": data, "more_body": True})
+        return True
+
+    def _start(self) -> Message:
+        return {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+
+
+async def until_gone(receive: Receive) -> None:
+    """Wait until the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _cancelled(step: "asyncio.Future[Any]") -> None:
+    """What the generator was doing has stopped, so that it can be closed."""
+    if not step.done():
+        step.cancel()
+        with suppress(asyncio.CancelledError, StopAsyncIteration):
+            await step
