@@ -611,7 +611,6 @@ MESSAGES: dict[str, str] = {
     "{model} does not know {unknown} of the {tokens} tokens of this text (marked ‹›), and Waggle leaves them out. Another model may know them: [index] embedder in waggle.toml.": "{model} 不认识这段文本 {tokens} 个词元中的 {unknown} 个（以 ‹› 标出），Waggle 不把它们交给模型。换一个模型也许认识：在 waggle.toml 中设置 [index] embedder。",
     "The text is longer than what is explained at once: {count} tokens were read.": "文本超出一次能解释的长度：读取了 {count} 个词元。",
     "Half of the importance lies on: {words}.": "一半的重要性落在：{words}。",
-    "Written: {path}": "已写入：{path}",
     "(special tokens)": "（特殊词元）",
     "Word": "词",
     "Importance": "重要性",
@@ -1111,7 +1110,7 @@ MESSAGES: dict[str, str] = {
     "Assistants connect at {url}.": "助手的连接地址：{url}。",
     "The key belongs into the variable {name}. Make one with: waggle serve --new-key NAME": "密钥放入变量 {name}。创建方法：waggle serve --new-key NAME",
     "The file of «{client}» names programs only. Add the address {url} in its window for connectors, or leave out --http.": "“{client}”的文件只能写程序。请在其连接器窗口中添加地址 {url}，或去掉 --http。",
-    # agents/http/openai (models, chat, responses, embeddings)
+    # agents/http/openai/: models, chat, responses and embeddings
     "A message holds a part of type «{type}»: only text can be read here. Upload documents with /v1/files.": "消息中有类型为“{type}”的部分：这里只能读取文本。请用 /v1/files 上传文档。",
     "An answer is text with sources, not JSON: leave out response_format (text.format).": "回答是带出处的文本，不是 JSON：请去掉 response_format（text.format）。",
     "tool_choice demands a call, but only the tools of Waggle are used here, by the models waggle/NAME/agent. Leave out tool_choice.": "tool_choice 要求调用工具，但这里只由模型 waggle/NAME/agent 使用 Waggle 自己的工具。请去掉 tool_choice。",
@@ -1131,7 +1130,6 @@ MESSAGES: dict[str, str] = {
     # agents/keeping_safe.py
     "There is nothing to back up in {home}.": "{home} 中没有可备份的内容。",
     "The folder {home} holds {names} already, and stays as it is. Restore into another with --home.": "文件夹 {home} 中已有 {names}，保持不变。请用 --home 恢复到另一个文件夹。",
-    "There is no file {path}.": "没有文件 {path}。",
     "The backup {path} was written by Waggle {version}. Install that version.": "备份 {path} 由 Waggle {version} 写成。请安装该版本。",
     "{path} is not a whole backup: it is cut off, damaged or something else. Nothing was changed. Use another backup.": "{path} 不是完整的备份：被截断、已损坏或是别的文件。没有任何改动。请使用另一个备份。",
     "{path} cannot be written: {reason}. Make room or name another place, and run the command again.": "无法写入 {path}：{reason}。请腾出空间或换个位置，再运行一次。",
@@ -1168,7 +1166,7 @@ MESSAGES: dict[str, str] = {
     "Collections do not expire here. Leave out expires_after, and delete them.": "这里的集合不会过期。请去掉 expires_after，并自行删除集合。",
     # agents/measuring: the frame and the calls
     "Measure the agent: its calls, and what it reaches.": "测量智能体：它的调用，以及它能做到什么。",
-    "What to measure: {sets}, or SET/GROUP of it.": "要测量的内容：{sets}，或其中的 集/组。",
+    "What to measure: {sets}, or SET/GROUP,GROUP of it.": "要测量的内容：{sets}，或其中的 集/组,组。",
     "Cases of each kind; 0 for all.": "每一类的用例数；0 表示全部。",
     "How calls are asked for, in the sets about calls.": "在关于调用的测试集中，以何种方式请求调用。",
     "Chooses other cases.": "换一批用例。",

@@ -1,1 +1,1 @@
-"""The HTTP door: what OpenAI's clients speak, what the page and apps need, and how it is watched."""
+"""The HTTP door: OpenAI's API, what the page and apps need, and how all of it is watched."""
