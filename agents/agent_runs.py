@@ -10,6 +10,7 @@ from agents.agent_shapes import (
     FactsShape,
     ForgottenShape,
     ListedRunShape,
+    RemovedRunsShape,
     ReplayShape,
     RunShape,
     RunsShape,
@@ -18,6 +19,7 @@ from agents.agent_shapes import (
 )
 from agents.loop.facts import Facts
 from agents.loop.keeping import Listed, runs
+from agents.loop.removing import remove_run
 from agents.screen import one_line
 from agents.toolbox.effects import effect_of, is_tainted
 from indexes.i18n import t
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 def list_runs(terminal: "Terminal", home: Path) -> None:
     """The runs that are kept, the latest first."""
-    shapes = tuple(map(_listed, runs(home)))
+    shapes = tuple(map(listed_shape, runs(home)))
     if terminal.as_json:
         terminal.json(RunsShape(runs=shapes))
         return
@@ -43,6 +45,19 @@ def list_runs(terminal: "Terminal", home: Path) -> None:
         for one in shapes
     ]  # fmt: skip
     terminal.table(columns, rows)
+
+
+def remove_runs(terminal: "Terminal", home: Path, run_ids: Sequence[str]) -> None:
+    """Delete runs; none of them where one is not there."""
+    known = {one.run_id for one in runs(home)}
+    removed = sorted(set(run_ids), key=lambda one: (one in known, one))
+    for run_id in removed:
+        remove_run(home, run_id)
+    if terminal.as_json:
+        terminal.json(RemovedRunsShape(removed=tuple(removed)))
+        return
+    for run_id in removed:
+        terminal.line(t("Removed: {run}", run=run_id))
 
 
 def show_run(terminal: "Terminal", run: "Run") -> None:
@@ -119,7 +134,8 @@ def forget_fact(terminal: "Terminal", home: Path, n: int) -> None:
         terminal.line(t("Forgotten: {text}", text=one_line(fact.text)))
 
 
-def _listed(one: Listed) -> ListedRunShape:
+def listed_shape(one: Listed) -> ListedRunShape:
+    """A run in a list."""
     header = one.header
     if header is None:
         return ListedRunShape(run_id=one.run_id, goal="", state=None, mode=None, model="",

@@ -127,6 +127,10 @@ class RunsShape(Shape):
     runs: tuple[ListedRunShape, ...]
 
 
+class RemovedRunsShape(Shape):
+    removed: tuple[str, ...]
+
+
 class DivergenceShape(Shape):
     step: int
     what: str

@@ -14,6 +14,7 @@ from agents.evaluation_shapes import (
     ReplayShape,
     RunShape,
     RunsShape,
+    ScoresShape,
 )
 from agents.terminal import Terminal
 from indexes.errors import UsageError, WaggleError
@@ -73,7 +74,11 @@ def run_show(terminal: Terminal, home: Path, name: str, outputs: Outputs) -> Non
 def run_list(terminal: Terminal, home: Path) -> None:
     """All runs that are kept, the oldest first."""
     runs = Runs(home)
-    shapes = tuple(_run_shape(runs.read(name)) for name in runs.names())
+    list_table(terminal, tuple(_run_shape(runs.read(name)) for name in runs.names()))
+
+
+def list_table(terminal: Terminal, shapes: tuple[RunShape, ...]) -> None:
+    """The runs of a list."""
     if terminal.as_json:
         terminal.json(RunsShape(runs=shapes))
         return
@@ -189,7 +194,7 @@ def _present(
     if terminal.as_json:
         terminal.json(shape)
         return
-    _scores_table(terminal, shape)
+    scores_table(terminal, (shape.dataset, shape.model), shape.scores, tuple(FIGURES))
     for comparison in shape.comparisons:
         comparison_table(terminal, comparison)
     for lang, fit in shape.calibration.items():
@@ -265,16 +270,19 @@ def comparison_of(
     )
 
 
-def _scores_table(terminal: Terminal, shape: EvalShape) -> None:
-    """A table for each group: the figures as rows, the pipelines as columns."""
-    for group in dict.fromkeys(scores.group for scores in shape.scores):
-        some = [scores for scores in shape.scores if scores.group == group]
+def scores_table(
+    terminal: Terminal, about: tuple[str, str], found: Sequence[ScoresShape], names: Sequence[str]
+) -> None:
+    """A table for each group: the figures ``names`` as rows, the pipelines as columns; ``about`` is
+    the set and the model."""
+    for group in dict.fromkeys(scores.group for scores in found):
+        some = [scores for scores in found if scores.group == group]
         counts = ", ".join(f"{s.pipeline} {s.questions}" for s in some)
-        terminal.line(" · ".join(filter(None, (shape.dataset, group, shape.model, counts))), "bold")
+        terminal.line(" · ".join(filter(None, (about[0], group, about[1], counts))), "bold")
         cells = {(s.pipeline, f.name): _cell(f) for s in some for f in s.figures}
         rows = [
             (t(name), *(cells.get((s.pipeline, name), "") for s in some))
-            for name in FIGURES
+            for name in names
             if any((s.pipeline, name) in cells for s in some)
         ]
         terminal.table((t("Figure"), *(s.pipeline for s in some)), rows)

@@ -31,8 +31,8 @@ from indexes.i18n import t
 from indexes.schema import open_with_checksums
 
 KEPT: Final = (
-    "prompts", "calibration.json", "evaluations/runs", "evaluations/agent", "agents", "responses",
-    "feedback.jsonl", "audit.jsonl", "keys.json", "uploads", "collections",
+    "prompts", "calibration.json", "evaluations/runs", "evaluations/agent", "agents", "callers",
+    "responses", "feedback.jsonl", "audit.jsonl", "keys.json", "uploads", "collections",
 )  # fmt: skip
 """What a backup holds of a home, in the order in which it comes back."""
 _MANIFEST: Final = "manifest.json"

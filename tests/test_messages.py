@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 
 from agents.loop.types import RunStatus, TaskStatus
+from agents.measuring.sets import SETS, set_named
 from agents.shapes import StatusShape
 from agents.toolbox.effects import Effect
 from indexes.messages_zh import MESSAGES
@@ -25,7 +26,7 @@ FILES = [ROOT / "cli.py", *(file for room in ROOMS for file in sorted((ROOT / ro
 # What reaches t() as the value of a variable.
 WORDS = {"verbatim", "entailed", "unsupported", "chat", "embedding", "rerank", "embedded", "vllm",
          "running", "interrupted", *get_args(RunStatus), *get_args(TaskStatus), *get_args(Effect),
-         *FIGURES, *STEPS,
+         *FIGURES, *STEPS, *(figure for name in SETS for figure in set_named(name).figures),
          *StatusShape.model_fields, *(spec.description for spec in CATALOGUE.values()),
          *(model.description for model in SERVED.values())}  # fmt: skip
 

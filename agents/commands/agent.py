@@ -10,7 +10,7 @@ from agents.commands.building import (
     build_terminal,
     open_collection,
 )
-from agents.commands.help_pages import Command, Group
+from agents.commands.help_pages import RUN, Command, OpenGroup, Unnamed
 from agents.commands.options import Debug, Home, Json, Model, Name, Quiet, Url
 from indexes.errors import UsageError
 from indexes.i18n import t
@@ -23,46 +23,10 @@ if TYPE_CHECKING:
 
 STOPPED, DIVERGED, WAITING = 3, 3, 5
 CODES = {"done": 0, "failed": 1, "stopped": STOPPED, "waiting_for_approval": WAITING}
-_RUN = "run"
-
-
-class Goals(Group):
-    """A group in which all that is not one of its commands is a goal."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
-            args = [_RUN, *args]
-        return super().parse_args(ctx, args)
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        # The options of a goal are shown here, and parsed there.
-        self.params = self.commands[_RUN].params
-        super().format_help(ctx, formatter)
-
-
-class Goal(Command):
-    """The command that takes the goal, which is not named."""
-
-    def make_context(
-        self,
-        info_name: str | None,  # noqa: ARG002 - it is not shown
-        args: list[str],
-        parent: Any = None,
-        **extra: Any,
-    ) -> Any:
-        plain = "--" not in args
-        context = super().make_context(parent.info_name, args, parent.parent, **extra)
-        goal = context.params.get("goal")
-        if plain and goal in parent.command.commands:
-            context.fail(
-                t("The command {name} goes before its options; a goal of that name after «--».",
-                  name=goal)
-            )  # fmt: skip
-        return context
 
 
 app = typer.Typer(
-    cls=Goals, help=t("Work on a goal with tools, step by step, to a cited answer."),
+    cls=OpenGroup, help=t("Work on a goal with tools, step by step, to a cited answer."),
     no_args_is_help=True, subcommand_metavar="| COMMAND [ARGS]...",
 )  # fmt: skip
 
@@ -103,7 +67,7 @@ Reject = Annotated[
 ]
 
 
-@app.command(_RUN, cls=Goal, hidden=True, help=t("Work on a goal with tools, step by step."))
+@app.command(RUN, cls=Unnamed, hidden=True, help=t("Work on a goal with tools, step by step."))
 def agent_run(
     goal: GoalText = None, steps: Steps = None, tokens: Tokens = None, seconds: Seconds = None,
     cost: Cost = None, tools: Tools = None, approve: Approve = None, mode: PlanFirst = None,
@@ -160,6 +124,16 @@ def agent_show(
     show_run(build_terminal(json, quiet), recall(build_settings(home).home, run))
 
 
+@app.command("remove", cls=Command, help=t("Delete runs with all that belongs to them."))
+def agent_remove(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help=t("The runs' names."))],
+    home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False,
+) -> None:  # fmt: skip
+    from agents.agent_runs import remove_runs
+
+    remove_runs(build_terminal(json, quiet), build_settings(home).home, runs)
+
+
 @app.command("replay", cls=Command,
              help=t("Do a run again from its record; say where it diverges."))  # fmt: skip
 def agent_replay(
@@ -199,11 +173,12 @@ def agent_tools(
         approve_server(terminal, build_settings(home).home, approve)
         return
     with open_collection(home, name, terminal) as collection:
-        rag = build_rag(collection, terminal, load_chat_settings())
-        built_in = toolkit(
-            rag, Evidence(), collection.home, load_agent_settings(), notice=terminal.notice
-        )
-        list_tools(terminal, built_in)
+        rag, settings = build_rag(collection, terminal, load_chat_settings()), load_agent_settings()
+        tools = toolkit(
+            rag, Evidence(), collection.home, names=settings.tools, web=settings.web,
+            notice=terminal.notice,
+        )  # fmt: skip
+        list_tools(terminal, tools)
 
 
 @app.command("facts", cls=Command, help=t("List what is remembered beyond a run."))

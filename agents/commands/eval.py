@@ -1,11 +1,12 @@
 """``waggle eval``: how well questions are answered here."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from agents.commands.building import build_settings, build_terminal, home_chat_starter
-from agents.commands.help_pages import Command, Group
+from agents.commands.help_pages import RUN, Command, OpenGroup, Unnamed
 from agents.commands.options import (
     Debug,
     Globs,
@@ -18,11 +19,15 @@ from agents.commands.options import (
     Quiet,
     Url,
 )
+from agents.measuring.sets import SETS
 from indexes.i18n import t
 
 DIVERGED = 3
 
-app = typer.Typer(cls=Group)
+app = typer.Typer(
+    cls=OpenGroup, help=t("Measure how well questions are answered here."),
+    subcommand_metavar="| agent [SET]...",
+)  # fmt: skip
 
 Dataset = Annotated[
     str | None,
@@ -70,7 +75,8 @@ Rate = Annotated[
 ]
 
 
-@app.command("eval", cls=Command, help=t("Measure how well questions are answered here."))
+@app.command(RUN, cls=Unnamed, hidden=True,
+             help=t("Measure how well questions are answered here."))  # fmt: skip
 def eval_command(
     dataset: Dataset = None, limit: Limit = 10, half: Half = None, seed: Seed = 0, k: Passages = 3,
     plan: Plan = None, prompt: PromptName = None,
@@ -118,6 +124,48 @@ def eval_command(
         )  # fmt: skip
         start = home_chat_starter(folder, terminal, chat)
         doors.run_eval(terminal, folder, evaluation, start, outputs, resume)
+
+
+Sets = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="SET...", help=t("What to measure: {sets}, or SET/GROUP,GROUP of it.",
+                                            sets=", ".join(SETS))),
+]  # fmt: skip
+CaseLimit = Annotated[int, typer.Option("--limit", min=0, help=t("Cases of each kind; 0 for all."))]
+CallWays = Annotated[
+    Literal["json", "native", "both"],
+    typer.Option("--way", help=t("How calls are asked for, in the sets about calls.")),
+]
+CaseSeed = Annotated[int, typer.Option("--seed", min=0, help=t("Chooses other cases."))]
+Data = Annotated[
+    Path | None, typer.Option("--data", metavar="FOLDER", help=t("The folder of the sets."))
+]
+
+
+@app.command("agent", cls=Command, help=t("Measure the agent: its calls, and what it reaches."))
+def eval_agent(
+    sets: Sets = None, limit: CaseLimit = 20, half: Half = "report", seed: CaseSeed = 0,
+    way: CallWays = "both", concurrency: Concurrency = None, data: Data = None,
+    resume: Resume = None, show: Show = None, listed: Listed = False,
+    chat_url: Url = None, chat_model: Model = None,
+    home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False,
+) -> None:  # fmt: skip
+    from agents import measuring_screen as doors
+    from agents.measuring.running import MeasurePlan
+    from rag.settings import load_chat_settings
+
+    terminal, folder = build_terminal(json, quiet), build_settings(home).home
+    _check_one_task(" ".join(sets or ()) or None, resume, show, listed=listed)
+    if listed:
+        doors.list_measured(terminal, folder)
+    elif show:
+        doors.show_measured(terminal, folder, show)
+    else:
+        chat = load_chat_settings(url=chat_url, model=chat_model)
+        at_once = concurrency or (4 if chat.url else 1)
+        given = MeasurePlan("", limit or None, half or "report", seed, way, at_once, data)
+        start = home_chat_starter(folder, terminal, chat)
+        doors.run_measured(terminal, folder, given, sets or (), start, resume)
 
 
 def _check_one_task(*tasks: str | None, listed: bool) -> None:

@@ -1,6 +1,6 @@
 """The help pages of the command line in the user's language."""
 
-from typing import Any
+from typing import Any, Final
 
 from typer.core import TyperCommand, TyperGroup
 
@@ -40,3 +40,43 @@ class Command(_Translated, TyperCommand):
 
 class Group(_Translated, TyperGroup):
     """A group of commands with a translated help page."""
+
+
+RUN: Final = "run"
+"""The command of an `OpenGroup` that nobody names."""
+
+
+class OpenGroup(Group):
+    """A group in which all that is not one of its commands goes to its hidden command `RUN`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = args and args[0] in {*self.commands, *ctx.help_option_names}
+        if not named and (args or not self.no_args_is_help):
+            args = [RUN, *args]
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        # The options of the hidden command are shown here, and parsed there.
+        self.params = self.commands[RUN].params
+        super().format_help(ctx, formatter)
+
+
+class Unnamed(Command):
+    """The command `RUN` of an `OpenGroup`, whose arguments are the group's own."""
+
+    def make_context(
+        self,
+        info_name: str | None,  # noqa: ARG002 - it is not shown
+        args: list[str],
+        parent: Any = None,
+        **extra: Any,
+    ) -> Any:
+        plain = "--" not in args
+        context = super().make_context(parent.info_name, args, parent.parent, **extra)
+        first = context.params.get(self.params[0].name or "")
+        if plain and first in parent.command.commands:
+            context.fail(
+                t("The command {name} goes before its options; anything else of that name after "
+                  "«--».", name=first)
+            )  # fmt: skip
+        return context

@@ -14,8 +14,9 @@ from agents.agent_settings import AgentSettings, load_agent_settings
 from agents.doors.rights import LOCAL, Caller
 from agents.doors.service import Service
 from agents.loop.acting import RagAgent
-from agents.loop.keeping import Header, Listed, read_header, remove_run, runs
+from agents.loop.keeping import Header, Listed, read_header, runs
 from agents.loop.recalling import recall
+from agents.loop.removing import remove_run
 from agents.loop.types import Approval, Limits, Mode, Run
 from indexes.errors import ForbiddenError, UnknownItemError, UsageError
 from indexes.i18n import t

@@ -105,8 +105,8 @@ class RagAgent:
         return await _alast(self.astream_resumed(run_id, decisions, decide))
 
     def astream(self, goal: str, decide: Decide | None = None) -> AsyncGenerator[RunEvent]:
-        """`stream` without blocking the event loop. Closed or cancelled, it waits for the step in
-        progress."""
+        """`stream` without blocking the event loop. Closed or cancelled, it ends a request to the
+        model at once, and waits for a tool at work."""
         return _stepwise(self.stream(goal, decide))
 
     def astream_resumed(
@@ -126,14 +126,21 @@ async def _alast(events: AsyncGenerator[RunEvent]) -> Run:
 
 async def _stepwise(events: Generator[RunEvent, None, Run]) -> AsyncGenerator[RunEvent]:
     """Each event as it comes, all of them from one thread and in one context."""
+    from agents.loop.leaving import DRIVER, Driver
+
     loop, context = asyncio.get_running_loop(), contextvars.copy_context()
-    with ThreadPoolExecutor(1, "waggle-agent") as thread:
+    driver = Driver(loop)
+    context.run(DRIVER.set, driver)
+    thread = ThreadPoolExecutor(1, "waggle-agent")
 
-        def started(do: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
-            return loop.run_in_executor(thread, functools.partial(context.run, do, *arguments))
+    def started(do: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
+        return loop.run_in_executor(thread, functools.partial(context.run, do, *arguments))
 
-        try:
-            while (event := await asyncio.shield(started(next, events, None))) is not None:
-                yield event
-        finally:
-            await asyncio.shield(started(events.close))
+    try:
+        while (event := await asyncio.shield(started(next, events, None))) is not None:
+            yield event
+    finally:
+        driver.leave()
+        closed = started(events.close)
+        thread.shutdown(wait=False)
+        await asyncio.shield(closed)

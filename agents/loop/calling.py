@@ -11,14 +11,17 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import ToolCall
 
 from agents.loop.arguments import BadCall, check_call, tool_named
+from agents.loop.leaving import invoked, performed
 from agents.loop.modes import CallWay, Modes
+from agents.loop.observing import is_late, late
 from agents.loop.replies import Call, Choice, answer_begun, calls_in, step_in
 from agents.loop.schemas import step_schema
+from agents.loop.suiting import Suiting
 from agents.loop.turns import OURS, Turns, language_of, note
 from indexes.errors import EndpointError
-from rag.models.chat import endpoint_errors
+from rag.models.chat import endpoint_errors, within
 from rag.models.failures import is_refused
-from rag.models.structured import Form, Written, ask_object
+from rag.models.structured import Form, Written, object_of
 from rag.models.structured_json import Unfit
 from rag.models.thinking import split_thoughts
 from rag.models.tokens import PromptBudget, upper_bound
@@ -34,6 +37,8 @@ _RETRIES: Final = 2
 _STEP_TOKENS: Final = 1024
 """What a step may be long, where the chat model allows itself less: an answer, or a note."""
 _LEAST_TOKENS: Final = 64
+_MOST_UNSUITED: Final = 2
+"""How many tools that do not suit are taken away one by one; then all of them are."""
 
 
 class Calling(AgentMiddleware[Any, Any, Any]):
@@ -48,7 +53,7 @@ class Calling(AgentMiddleware[Any, Any, Any]):
         super().__init__()
         self._chat, self._modes, self._way = chat, modes, way
         self._turns = Turns(secrets.token_bytes(16))
-        self._budget = PromptBudget.of(chat)
+        self._suiting, self._budget = Suiting(chat), PromptBudget.of(chat)
 
     def wrap_model_call(
         self,
@@ -62,37 +67,73 @@ class Calling(AgentMiddleware[Any, Any, Any]):
         """
         del handler
         started = time.monotonic()
+        left = request.model_settings.get("timeout")
+        deadline = None if left is None else started + left
         tools: list[BaseTool] = [tool for tool in request.tools if not isinstance(tool, dict)]
-        message = self._asked(request, tools)
+        try:
+            message = self._asked(request, tools, deadline)
+        except EndpointError:
+            if deadline is None or time.monotonic() < deadline:
+                raise
+            message = late()
         message.additional_kwargs[OURS]["seconds"] = time.monotonic() - started
         return ModelResponse(result=[message])
 
-    def _asked(self, request: ModelRequest[Any], tools: "Sequence[BaseTool]") -> AIMessage:
+    def _asked(
+        self, request: ModelRequest[Any], tools: "Sequence[BaseTool]", deadline: float | None
+    ) -> AIMessage:
         way = self._modes.way_of(self._chat) if self._way == "auto" else self._way
         if way == "json":
-            return self._json(request, tools)
+            return self._json(request, tools, deadline)
         try:
-            return self._native(request, tools)
+            return self._native(request, tools, deadline)
         except EndpointError as error:
             if self._way == "native" or not is_refused(error):
                 raise
         # A server that was started anew without its parser of calls.
         self._modes.remember(self._chat, "json")
-        return self._json(request, tools)
+        return self._json(request, tools, deadline)
 
     # -- one JSON object -------------------------------------------------------------------------
 
-    def _json(self, request: ModelRequest[Any], tools: "Sequence[BaseTool]") -> AIMessage:
+    def _json(
+        self, request: ModelRequest[Any], tools: "Sequence[BaseTool]", deadline: float | None
+    ) -> AIMessage:
+        """A step; what its tool is no good for, another is looked for."""
+        asked, offered, judged = request.messages, list(tools), Usage()
+        message = self._step(request, offered, deadline)
+        while self._suiting.is_open(asked, offered) and message.tool_calls:
+            chosen = next((o for o in offered if o.name == message.tool_calls[0]["name"]), None)
+            if chosen is None:
+                break
+            judging = self._suiting.judge(asked[-1].text, chosen, language_of(asked), deadline)
+            suits, usage = performed(judging)
+            judged += usage
+            if suits:
+                break
+            judged += Usage.of(message)
+            last = len(tools) - len(offered) + 1 >= _MOST_UNSUITED
+            offered = [] if last else [one for one in offered if one is not chosen]
+            message = self._step(request, offered, deadline)
+        message.usage_metadata = _metadata(Usage.of(message) + judged)
+        return message
+
+    def _step(
+        self, request: ModelRequest[Any], tools: "Sequence[BaseTool]", deadline: float | None
+    ) -> AIMessage:
         lang = language_of(request.messages)
         turns = self._turns.of(request.system_message, request.messages, tools)
         form = Form("step", step_schema(tools), _reader(tools), note(lang), patient=True)
-        got = ask_object(
-            self._chat,
-            turns,
-            form,
-            max_retries=_RETRIES,
-            max_tokens=self._room(turns),
-            explain=False,
+        got = performed(
+            object_of(
+                self._chat,
+                turns,
+                form,
+                max_retries=_RETRIES,
+                max_tokens=self._room(turns),
+                explain=False,
+                deadline=deadline,
+            )
         )
         return _message(got.value, got.usage, "json", got.attempts)
 
@@ -108,22 +149,24 @@ class Calling(AgentMiddleware[Any, Any, Any]):
 
     # -- native calls ----------------------------------------------------------------------------
 
-    def _native(self, request: ModelRequest[Any], tools: "Sequence[BaseTool]") -> AIMessage:
+    def _native(
+        self, request: ModelRequest[Any], tools: "Sequence[BaseTool]", deadline: float | None
+    ) -> AIMessage:
         """The model's own calls. A reply without a word, or with a call that cannot be read, is
         asked for again as JSON."""
         lang = language_of(request.messages)
         system = [request.system_message] if request.system_message else []
-        asked = [*system, *(self._turns.marked(one, lang) for one in request.messages)]
+        said = (self._turns.marked(one, lang) for one in request.messages if not is_late(one))
         with endpoint_errors(self._chat):
             bound = self._chat.bind_tools(list(tools)) if tools else self._chat
-            reply = bound.invoke(asked)
+            reply = invoked(bound, [*system, *said], **within(self._chat, deadline))
         choice = _native_choice(reply, [tool.name for tool in tools])
         if choice is not None:
             message = _message(choice, Usage.of(reply), "native", 1)
             for call, given in zip(message.tool_calls, reply.tool_calls, strict=False):
                 call["id"] = given["id"] or call["id"]
             return message
-        return _with_more(self._json(request, tools), Usage.of(reply))
+        return _with_more(self._json(request, tools, deadline), Usage.of(reply))
 
 
 def _native_choice(reply: AIMessage, names: Sequence[str]) -> Choice | None:

@@ -18,9 +18,11 @@ _KEY: Final = "passages"
 
 
 class Evidence:
-    """Numbers passages; the same passage keeps its number."""
+    """Numbers passages; the same passage keeps its number. ``goal`` is what they are sought for,
+    where that is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, goal: str = "") -> None:
+        self.goal = goal
         self._numbers: dict[tuple[str, int, int], int] = {}
         self._contexts: list[SearchResult] = []
         self._lock = threading.Lock()

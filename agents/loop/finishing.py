@@ -5,6 +5,7 @@ leave room for it, else the best passages themselves.
 """
 
 import functools
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NotRequired
@@ -13,22 +14,24 @@ from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import AIMessage, BaseMessage
 
 from agents.loop.evidence import Evidence
-from agents.loop.limits import LimitState, room_for
-from agents.loop.observing import Called, calls_of, extras
+from agents.loop.leaving import performed
+from agents.loop.limits import LimitState, room_for, seconds_left
+from agents.loop.observing import Called, calls_of, extras, late
 from agents.loop.recording import Recording
 from agents.loop.replaying import Replaying
 from agents.loop.types import Limits, RunStatus
 from agents.loop.wording import Wording
-from indexes.errors import ContextOverflowError
+from indexes.errors import ContextOverflowError, EndpointError
 from indexes.i18n import t
 from indexes.types import SearchResult
+from rag.models.chat import within
 from rag.models.thinking import without_thoughts
 from rag.prompting.fencing import as_data
-from rag.prompts import answer_messages, check_messages, is_refusal, is_yes, task_messages
-from rag.settings import load_verify_settings
+from rag.prompts import answer_messages, check_messages, is_refusal, task_messages
 from rag.steps import Steps, ask, run, work
 from rag.types import Citation, Usage
 from rag.verifying import UNSUPPORTED, Check, Verifying
+from rag.verifying.checking import checker
 from rag.verifying.quantities import claimed, stated
 
 if TYPE_CHECKING:
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
 
     from rag.answering import RAG
 
-_CHECK_TOKENS: Final = 4
 _NAMED: Final = 3
 """Passages that are named where no answer could be written."""
 _QUOTED: Final = 300
@@ -121,6 +123,8 @@ class Ending:
         self._wording = Wording(goal)
         self._results = _results(calls_of(messages))
         self._usage = Usage()
+        left = seconds_left(limits, messages)
+        self._deadline = None if left is None else time.monotonic() + left
 
     def outcome(self, reason: str) -> Steps[Outcome]:
         """How the run ended; ``reason`` says why it was stopped, if it was."""
@@ -188,7 +192,13 @@ class Ending:
         """The model's reply, which is written down like those of the loop."""
 
         def made() -> dict[str, Any]:
-            reply = run(ask(self._chat, messages, **options))
+            timed = {**options, **within(self._chat, self._deadline)}
+            try:
+                reply = performed(ask(self._chat, messages, **timed))
+            except EndpointError:
+                if self._deadline is None or time.monotonic() < self._deadline:
+                    raise
+                reply = late()
             return {"text": str(reply.text), **asdict(Usage.of(reply))}
 
         request = [[one.type, str(one.text)] for one in messages]
@@ -209,25 +219,15 @@ class Ending:
     def _check(self) -> Check:
         """Asks the entailment model, else the chat model while the limits leave room for it."""
         contexts = [*self._contexts, *self._results]
-        if named := load_verify_settings().nli:
-            from rag.verifying.nli import Entailment
 
-            return Entailment(named).check(contexts)
-
-        def check(number: int, claim: str) -> Steps[bool]:
+        def said(number: int, claim: str, options: Mapping[str, Any]) -> Steps[str | None]:
             asked = answer_messages(self._goal, [contexts[number - 1]])
             messages = check_messages(asked, f"{claim} [1]", 1, claim, self._wording.lang)
             if not room_for(self._limits, self._messages, messages, self._usage):
-                return False
-            try:
-                said = yield from self._said("check", messages, max_tokens=_CHECK_TOKENS)
-                if not said:  # a model that thinks first needs its whole room for that
-                    said = yield from self._said("check", messages)
-            except ContextOverflowError:
-                return False
-            return is_yes(said, self._wording.lang)
+                return None
+            return (yield from self._said("check", messages, **options))
 
-        return check
+        return checker(contexts, said, self._wording.lang)
 
 
 class Figures:

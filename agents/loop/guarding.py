@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 Do = Callable[["ToolCallRequest"], "ToolMessage | Command[Any]"]
 _STUBBORN: Final = 2
-"""Calls on end that were made before, from which on the model has to answer. Small models copy what
-they have just written, whatever they are told about it."""
+"""Calls on end that were made before, from which on the model has to answer."""
 
 
 class Stopped(Exception):
@@ -108,7 +107,7 @@ class Guarding(AgentMiddleware[Any, Any, Any]):
             raise Stopped(
                 self._wording.repeated(earlier.n, text),
                 tainted=bool(told.get("tainted")),
-                repeated=True,
+                repeated=earlier.n,
             )
 
     def _allowed(
@@ -184,8 +183,11 @@ class Guarding(AgentMiddleware[Any, Any, Any]):
 
 
 def _is_stubborn(messages: Sequence[BaseMessage]) -> bool:
-    last = [one.message for one in calls_of(messages)[-_STUBBORN:]]
-    return len(last) == _STUBBORN and all(one and extras(one).get("repeated") for one in last)
+    """Whether the last call was that before it once more, or they have all been made before. Small
+    models copy what they have just written, whatever they are told about it."""
+    last = calls_of(messages)[-_STUBBORN:]
+    earlier = [extras(one.message).get("repeated") if one.message else None for one in last]
+    return len(last) == _STUBBORN and (all(earlier) or earlier[-1] == last[0].n)
 
 
 def _renamed(message: BaseMessage, known: Sequence[BaseMessage]) -> BaseMessage:

@@ -120,20 +120,31 @@ def runs_folder(home: Path) -> Path:
     return home / "agents" / "runs"
 
 
+def notes_of(home: Path, run_id: str) -> Path:
+    """The folder of a run's notes; it may not be there yet, nor the run."""
+    return runs_folder(home) / run_id / NOTES
+
+
+def new_id() -> str:
+    """The name of a run that is to be begun."""
+    return f"{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
 @contextmanager
 def begin_run(
     home: Path,
     goal: str,
+    run_id: str = "",
     *,
     model: str = "",
     mode: Mode = "loop",
     **options: Any,
 ) -> Iterator[Kept]:
-    """A new run, open. ``options`` are plain values. Raises `RunError` where it cannot be kept."""
-    now = _now()
-    run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    """A new run, open; ``run_id`` is one of `new_id`. ``options`` are plain values. Raises
+    `RunError` where it cannot be kept."""
+    run_id = run_id or new_id()
     folder = runs_folder(home) / run_id
-    header = Header(run_id=run_id, goal=goal, begun=now, model=model, mode=mode, options=options)
+    header = Header(run_id=run_id, goal=goal, begun=_now(), model=model, mode=mode, options=options)
     try:
         _sweep(folder.parent)
         folder.mkdir(parents=True, mode=0o700)
@@ -142,7 +153,7 @@ def begin_run(
         reach("run.made")
     except OSError as error:
         raise _unbegun(folder, error) from error
-    lock = _locked(folder)
+    lock = locked(folder)
     try:
         _write_header(folder, header)
         kept = Kept(folder, header, lock)
@@ -162,9 +173,9 @@ def begin_run(
 def open_run(home: Path, run_id: str) -> Iterator[Kept]:
     """A run that is there, to go on with it. Raises `UsageError` for one that is not, `LockedError`
     while another process works on it, `DamagedError` for one that cannot be read."""
-    folder = _existing(home, run_id)
+    folder = existing(home, run_id)
     header = read_header(home, run_id)
-    lock = _locked(folder)
+    lock = locked(folder)
     try:
         kept = Kept(folder, header, lock)
     except BaseException:
@@ -179,7 +190,7 @@ def open_run(home: Path, run_id: str) -> Iterator[Kept]:
 def read_header(home: Path, run_id: str) -> Header:
     """What a run is. Raises `UsageError` where there is none of that name, `DamagedError` where it
     cannot be read."""
-    file = _existing(home, run_id) / HEADER
+    file = existing(home, run_id) / HEADER
     try:
         header = Header.model_validate_json(file.read_bytes())
     except OSError as error:
@@ -226,7 +237,8 @@ def _is_stillborn(folder: Path) -> bool:
     return {entry.name for entry in folder.iterdir()} <= {LOCK, _FRESH}
 
 
-def _existing(home: Path, run_id: str) -> Path:
+def existing(home: Path, run_id: str) -> Path:
+    """The folder of a run. Raises `UsageError` where there is none of that name."""
     folder = runs_folder(home) / run_id
     if _ID.fullmatch(run_id) and _is_run(folder):
         return folder
@@ -286,7 +298,8 @@ def _lock(folder: Path) -> "BaseFileLock":
     return FileLock(folder / LOCK, mode=0o600, thread_local=False)
 
 
-def _locked(folder: Path) -> "BaseFileLock":
+def locked(folder: Path) -> "BaseFileLock":
+    """The lock of the run in that folder. Raises `LockedError` while another process has it."""
     from filelock import Timeout
 
     lock = _lock(folder)

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any, NotRequired
 from langchain.agents.middleware import AgentMiddleware, AgentState, hook_config
 from langchain_core.messages import ToolMessage
 
-from agents.loop.observing import calls_of, idle_of, mark, seconds_of, steps_of, usage_of
+from agents.loop.observing import (
+    calls_of,
+    idle_of,
+    is_late,
+    mark,
+    seconds_of,
+    steps_of,
+    usage_of,
+)
 from agents.loop.types import Limits
 from agents.loop.wording import Wording
 from indexes.embedding.adapter import estimate_tokens
@@ -16,6 +24,7 @@ from rag.types import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from langchain.agents.middleware.types import ModelRequest, ModelResponse
     from langchain_core.messages import BaseMessage
     from langgraph.prebuilt.tool_node import ToolCallRequest
     from langgraph.runtime import Runtime
@@ -46,6 +55,27 @@ class Limiting(AgentMiddleware[LimitState, Any, Any]):
         """Stop, where there is a reason."""
         reason = reached(self._limits, state["messages"])
         return {"jump_to": "end", "stopped": reason} if reason else {"stopped": ""}
+
+    def wrap_model_call(
+        self,
+        request: "ModelRequest[Any]",
+        handler: "Callable[[ModelRequest[Any]], ModelResponse[Any]]",
+    ) -> "ModelResponse[Any]":
+        """The model has no longer than what is left of the time."""
+        left = seconds_left(self._limits, request.state["messages"])
+        if left is None:
+            return handler(request)
+        settings = {**request.model_settings, "timeout": left}
+        return handler(request.override(model_settings=settings))
+
+    def after_model(
+        self,
+        state: LimitState,
+        runtime: "Runtime[Any]",  # noqa: ARG002
+    ) -> dict[str, Any] | None:
+        """A reply that did not come in time is the end."""
+        messages = state["messages"]
+        return {"stopped": reached(self._limits, messages)} if is_late(messages[-1]) else None
 
     def wrap_tool_call(
         self,
@@ -97,6 +127,13 @@ def reached(limits: Limits, messages: "Sequence[BaseMessage]", spent: Usage | No
     if idle_of(messages) >= limits.idle:
         return t("It stopped because {count} steps on end brought nothing new.", count=limits.idle)
     return ""
+
+
+def seconds_left(limits: Limits, messages: "Sequence[BaseMessage]") -> float | None:
+    """How long model and tools may still work; ``None`` where there is no limit."""
+    if limits.seconds is None:
+        return None
+    return max(limits.seconds - seconds_of(messages), 0.0)
 
 
 def room_for(

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from agents.loop.leaving import invoked
 from indexes.embedding.files import write_atomically
 from indexes.errors import EndpointError
 from rag.models.chat import endpoint_errors, model_name
@@ -74,7 +75,7 @@ def probe(chat: "BaseChatModel") -> CallWay:
     try:
         with endpoint_errors(chat):
             bound = chat.bind_tools([_PROBE_TOOL])
-            reply = bound.invoke([HumanMessage(_PROBE)], max_tokens=_PROBE_TOKENS)
+            reply = invoked(bound, [HumanMessage(_PROBE)], max_tokens=_PROBE_TOKENS)
     except NotImplementedError:
         return "json"
     except EndpointError as error:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from agents.loop.types import Step
+from indexes.i18n import t
 from rag.types import Usage
 
 _OURS: Final = "waggle"
@@ -44,6 +45,16 @@ def extras(message: BaseMessage) -> dict[str, Any]:
 def mark(message: BaseMessage, **values: Any) -> None:
     """Write plain values beside a message; they are stored with it."""
     message.additional_kwargs[_OURS] = {**extras(message), **values}
+
+
+def late() -> AIMessage:
+    """What stands for the model's reply where it did not come in the time that was left."""
+    return AIMessage("", additional_kwargs={_OURS: {"late": True}})
+
+
+def is_late(message: BaseMessage) -> bool:
+    """Whether it is no reply: see `late`."""
+    return bool(extras(message).get("late"))
 
 
 def key_of(tool: str, arguments: Mapping[str, Any]) -> str:
@@ -146,6 +157,7 @@ def _results(later: Sequence[BaseMessage]) -> dict[str, ToolMessage]:
 def _answered(n: int, message: AIMessage) -> Step:
     told = extras(message)
     return Step(
-        n, str(told.get("thought", "")), None, {}, str(message.text), None,
+        n, str(told.get("thought", "")), None, {}, str(message.text),
+        t("The model did not answer in the time that was left.") if is_late(message) else None,
         round(float(told.get("seconds", 0.0)), 3), Usage.of(message), told.get("task"),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from langchain_core.tools import BaseTool
 from agents.loop.copying import Texts, is_named, leaves
 from agents.loop.taint import visible, words_of_others
 from agents.loop.types import Approval, Pending
-from agents.toolbox.effects import Effect, does_as_named, effect_of
+from agents.toolbox.effects import Effect, does_as_named, effect_of, is_private
 from indexes.i18n import t
 from indexes.loaders.draft import one_line
 
@@ -67,7 +67,7 @@ class Policy:
         before = messages[:-1] if messages and isinstance(messages[-1], AIMessage) else messages
         read = (*self._others, *words_of_others(before, self._user_words))
         free = self._approve == "always" and call["id"] not in self._waiting
-        if free and (not read or self._is_users(tool, arguments)):
+        if free and (not read or is_private(tool) or self._is_users(tool, arguments)):
             return None
         tainted = self._tainted(arguments, read)
         reason = " ".join(_reasons(one_line(tool.name), effect, bool(read), tainted, arguments))

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from agents.loop.evidence import Evidence
 from agents.loop.finishing import Ending, Outcome
+from agents.loop.leaving import performed
 from agents.loop.limits import room_for
 from agents.loop.revising import told_of
 from agents.loop.types import Limits, Task
@@ -145,7 +146,7 @@ class Reporting:
         """The model's reply, which is written down like those of the loop."""
 
         def make() -> dict[str, Any]:
-            reply = run(ask(self._means.chat, messages))
+            reply = performed(ask(self._means.chat, messages))
             usage = Usage.of(reply)
             tokens = [usage.prompt_tokens, usage.completion_tokens]
             return {"text": str(reply.text), "tokens": tokens}

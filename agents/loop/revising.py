@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.loop.leaving import performed
 from agents.loop.types import Task
 from indexes.errors import ContextOverflowError, StructuredOutputError
 from indexes.folding import fold
 from indexes.loaders.draft import one_line
-from rag.models.structured import ask_object
+from rag.models.structured import object_of
 from rag.models.structured_json import ModelT
 from rag.prompting.fencing import as_data
 from rag.prompts import prompt_language
@@ -188,7 +189,8 @@ class Planner:
         def make() -> dict[str, Any]:
             started = time.perf_counter()
             try:
-                found = ask_object(self._chat, [HumanMessage(text)], schema, max_tokens=_TOKENS)
+                asked = object_of(self._chat, [HumanMessage(text)], schema, max_tokens=_TOKENS)
+                found = performed(asked)
                 value, usage = found.value.model_dump(), found.usage
             except (StructuredOutputError, ContextOverflowError):
                 value, usage = None, Usage()

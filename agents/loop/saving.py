@@ -23,12 +23,21 @@ from indexes.i18n import t
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langgraph.checkpoint.base import CheckpointTuple
+    from langgraph.checkpoint.memory import InMemorySaver
 
 STATE: Final = "checkpoints.sqlite"
 _OURS: Final = tuple(("agents.loop.types", name) for name in ("Decision", "Pending", "Task"))
 """What may be in a state beside plain values and messages; nothing else is ever built from it."""
 _SEAL: Final = 4
 """Bytes of the checksum after each value."""
+
+
+_PRUNE: Final = """
+DELETE FROM {table} WHERE EXISTS (
+    SELECT 1 FROM checkpoints AS later
+    WHERE later.thread_id = {table}.thread_id AND later.checkpoint_ns = {table}.checkpoint_ns
+    AND later.checkpoint_id > {table}.checkpoint_id
+)"""
 
 
 class _Sealed(JsonPlusSerializer):
@@ -72,13 +81,16 @@ class Saver(SqliteSaver):
 
     @contextmanager
     def cursor(self, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
-        """A cursor for one transaction, which is undone when it fails."""
+        """A cursor for one transaction, which is undone when it fails. With each, the states before
+        the latest one go: each of them holds all messages up to it."""
         with self.lock, _told(self._file):
             self.setup()
             with closing(self.conn.cursor()) as cursor:
                 try:
                     yield cursor
                     if transaction:
+                        for table in ("writes", "checkpoints"):
+                            cursor.execute(_PRUNE.format(table=table))
                         reach("state.saving")
                         self.conn.commit()
                         reach("state.saved")
@@ -92,6 +104,13 @@ class Saver(SqliteSaver):
             return super().get_tuple(config)
         except ValueError as error:
             raise _damaged(self._file, str(error)) from error
+
+
+def in_memory() -> "InMemorySaver":
+    """What saves the state of a run that is not kept, as those that are."""
+    from langgraph.checkpoint.memory import InMemorySaver
+
+    return InMemorySaver(serde=_serializer())
 
 
 @contextmanager

@@ -22,7 +22,7 @@ _MAX_CHOICES: Final = 8
 _MAX_GRAMMAR: Final = 40_000
 """Characters of a grammar beyond which servers take seconds to compile it, or refuse it."""
 _TOLD: Final = ("description", "default")
-_TYPES: Final = {
+JSON_TYPES: Final = {
     "string": "string", "str": "string", "integer": "integer", "int": "integer", "long": "integer",
     "number": "number", "float": "number", "double": "number", "boolean": "boolean",
     "bool": "boolean", "null": "null", "array": "array", "list": "array", "tuple": "array",
@@ -110,7 +110,7 @@ class _Reader:
         return plain[0] if len(plain) == 1 else {"anyOf": plain}
 
     def _typed(self, node: Schema, depth: int) -> Schema:
-        kind = _TYPES.get(str(node.get("type", "")).lower())
+        kind = JSON_TYPES.get(str(node.get("type", "")).lower())
         if kind is None and isinstance(node.get("properties"), Mapping):
             kind = "object"
         if kind == "object":
@@ -181,9 +181,11 @@ def step_schema(tools: "Sequence[BaseTool]") -> Schema:
 
     The choice comes after the thought: a grammar would else follow every tool all through it. The
     thought has no ``maxLength``: with one of 100 characters, vLLM 0.32 (xgrammar 0.2.8) took 36 s
-    instead of 0.15 s to compile the grammar. What ends a ramble is the limit of tokens.
+    instead of 0.15 s to compile the grammar. What ends a ramble is the limit of tokens. The answer
+    may be a number: where a small model wants to write one and may not, it writes spaces instead,
+    to the end.
     """
-    answer = _closed({"answer": {"type": "string"}})
+    answer = _closed({"answer": {"anyOf": [{"type": "string"}, {"type": "number"}]}})
     calls = [_call({"enum": [tool.name]}, grammar_of(arguments_of(tool))) for tool in tools]
     if len(str(calls)) > _MAX_GRAMMAR:
         names = [tool.name for tool in tools]

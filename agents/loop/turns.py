@@ -6,6 +6,7 @@ of the user's between markers that no text can close.
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ from langchain_core.messages import (
 )
 
 from agents.loop.arguments import kind_of
+from agents.loop.observing import is_late
 from agents.loop.schemas import Schema, arguments_of, without_null
 from rag.prompting.fencing import as_data
 from rag.prompts import prompt_language
@@ -33,7 +35,7 @@ _FORM: Final = {
     "en": (
         "# Form of each reply\n"
         "One JSON object and nothing else, for one step:\n"
-        '{"thought": what is known now and what is still missing, in one short sentence,\n'
+        '{"thought": THOUGHT,\n'
         ' "action": {"tool": name of a tool, "arguments": {its arguments}}}\n'
         "or, when the goal is reached or none of the tools can help:\n"
         '{"thought": …, "action": {"answer": the answer for the user}}\n'
@@ -43,13 +45,28 @@ _FORM: Final = {
     "zh": (
         "# 每次回复的格式\n"
         "只写一个 JSON 对象，只做一步：\n"
-        '{"thought": 用一句短话说明现在知道什么、还缺什么,\n'
+        '{"thought": THOUGHT,\n'
         ' "action": {"tool": 工具名, "arguments": {参数}}}\n'
         "目标已达成，或没有工具能帮上忙时：\n"
         '{"thought": …, "action": {"answer": 给用户的回答}}\n'
         "参数的值取自用户和工具说过的内容；没有提到的可选参数不要写。"
     ),
 }
+_THOUGHT: Final = {
+    "en": "what is known now and what is still missing, in one short sentence",
+    "zh": "用一句短话说明现在知道什么、还缺什么",
+}
+_WORKED_OUT: Final = {
+    "en": "what is known now and what follows from it, worked out step by step",
+    "zh": "现在知道什么、由此得出什么，一步一步地写出来",
+}
+"""The thought on a goal that is a sum: a small model that is kept short gets it wrong, with the
+calculator or without."""
+_FIGURE: Final = re.compile(
+    r"\d[\d.,]*|\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|dozen|half|twice|double"
+    r"|triple|thirds?|quarter)\b|[两二三四五六七八九十百千万半]+", re.IGNORECASE,
+)  # fmt: skip
+_CALCULATOR: Final = "calculate"
 _NOTE: Final = {
     "en": 'Reply with one JSON object: "thought", then "action" with "tool" and "arguments", or '
     'with "answer".',
@@ -90,7 +107,8 @@ class Turns:
         """The prompt for the next step. Behind the latest result stands the goal again: a weak
         model would else go on looking for what it has found."""
         lang = language_of(messages)
-        parts = (system.text if system else "", tools_text(tools, lang), _FORM[lang])
+        form = _form(lang, goal_of(messages), tools)
+        parts = (system.text if system else "", tools_text(tools, lang), form)
         turns: list[BaseMessage] = [SystemMessage("\n\n".join(filter(None, parts)))]
         for kind, text in self._told(messages, lang):
             last = turns[-1]
@@ -115,7 +133,7 @@ class Turns:
                     result = results.get(str(call["id"]))
                     if result is not None:
                         told.append((HumanMessage, self.fenced(result, call["name"], lang)))
-                if not message.tool_calls:
+                if not message.tool_calls and not is_late(message):
                     told.append((AIMessage, _answer(message)))
             elif not isinstance(message, (ToolMessage, SystemMessage)):
                 told.append((HumanMessage, as_data(message.text) or _NO_WORDS[lang]))
@@ -147,6 +165,14 @@ def language_of(messages: Sequence[BaseMessage]) -> str:
     return prompt_language(goal_of(messages))
 
 
+def _form(lang: str, goal: str, tools: "Sequence[BaseTool]") -> str:
+    """How a reply is written: short, unless the goal gives figures and there is the calculator to
+    reckon with them, or nothing."""
+    alone = not tools or any(tool.name == _CALCULATOR for tool in tools)
+    thought = _WORKED_OUT if alone and len(_FIGURE.findall(goal)) > 1 else _THOUGHT
+    return _FORM[lang].replace("THOUGHT", thought[lang])
+
+
 def note(lang: str) -> str:
     """The form of a reply in a sentence, for a model that no server holds to it."""
     return _NOTE[lang]
@@ -174,7 +200,7 @@ def _arguments(schema: Schema, lang: str, indent: str) -> list[str]:
         marks = [kind_of(plain)]
         if name not in schema["required"]:
             marks.append(_MARKS[lang]["optional"])
-        if plain.get("default") is not None:
+        if plain.get("default") not in (None, ""):
             default = json.dumps(plain["default"], ensure_ascii=False, default=str)
             marks.append(f"{_MARKS[lang]['default']} {default}")
         told = " ".join(str(plain.get("description", "")).split())

@@ -4,6 +4,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from agents.loop.condensing import ANSWER_TOKENS
@@ -11,7 +12,7 @@ from agents.loop.evidence import Evidence
 from agents.loop.facts import Facts, fact_tools
 from agents.loop.finishing import Outcome
 from agents.loop.graph import Means, loop_graph
-from agents.loop.keeping import Kept, begin_run, open_run, read_header
+from agents.loop.keeping import Kept, begin_run, new_id, notes_of, open_run, read_header
 from agents.loop.ledger import Ledger
 from agents.loop.limits import reached
 from agents.loop.modes import Modes
@@ -20,14 +21,15 @@ from agents.loop.planning import plan_graph
 from agents.loop.policy import Policy
 from agents.loop.recording import Recording
 from agents.loop.replaying import Replaying, replay
-from agents.loop.saving import saver
+from agents.loop.saving import in_memory, saver
 from agents.loop.taint import foreign_words
 from agents.loop.telling import Telling
 from agents.loop.tracing import Tracing
 from agents.loop.types import Began, Decision, Ended, Pending, Run, RunEvent
 from agents.loop.wording import language_of
 from agents.toolbox.adapting import as_tool
-from agents.toolbox.kit import chosen, toolkit
+from agents.toolbox.kit import toolkit
+from agents.toolbox.tables import has_tables
 from indexes.embedding.base import well_formed
 from indexes.errors import ModelError, ModelFileError, UsageError
 from indexes.i18n import t
@@ -66,12 +68,12 @@ def resumed(
 def replayed(agent: "RagAgent", run_id: str) -> "tuple[Divergence, ...]":
     """Where a replay of the run leaves it. Raises as `RagAgent.replay`."""
     from langchain_core.language_models import FakeListChatModel
-    from langgraph.checkpoint.memory import InMemorySaver
 
     chat = agent.rag.chat() or FakeListChatModel(responses=[])
 
     def again(kept: Kept, replaying: Replaying) -> Run:
-        working = Working(agent, chat, kept, InMemorySaver(), replaying)
+        equipment = Equipment.of(agent, kept.header.goal, kept.header.options, kept.notes)
+        working = Working(agent, chat, kept, in_memory(), equipment, replaying)
         return ended(working.events((), replaying.decide))
 
     return replay(agent.home, run_id, again)
@@ -87,8 +89,19 @@ def ended(events: Events) -> Run:
 
 
 def _begun(agent: "RagAgent", chat: "BaseChatModel", goal: str, decide: "Decide | None") -> Events:
+    options, run_id = _options(agent, goal), new_id()
+    equipment = Equipment.of(agent, goal, options, notes_of(agent.home, run_id))
+    beginning = begin_run(
+        agent.home, goal, run_id, model=model_name(chat), mode=agent.mode, **options
+    )
+    with beginning as kept, saver(kept.folder) as saved:
+        return (yield from Working(agent, chat, kept, saved, equipment).events((), decide))
+
+
+def _options(agent: "RagAgent", goal: str) -> dict[str, Any]:
+    """What stays as it is now when the run is gone on with."""
     budget, facts = agent.rag.budget(), Facts(agent.home)
-    options = {
+    return {
         "today": datetime.now().astimezone().date().isoformat(),
         "facts": facts.prompt(language_of(goal)),
         "learned": [one.text for one in facts.all() if not one.own],
@@ -96,10 +109,11 @@ def _begun(agent: "RagAgent", chat: "BaseChatModel", goal: str, decide: "Decide 
         "answer_tokens": budget.answer_tokens if budget else ANSWER_TOKENS,
         "kit": None if agent.kit is None else list(agent.kit),
         "web": agent.web,
+        "tables": has_tables(agent.rag.collection),
+        "collection": agent.rag.collection.name,
+        "limits": asdict(agent.limits),
+        "approve": agent.approve,
     }
-    beginning = begin_run(agent.home, goal, model=model_name(chat), mode=agent.mode, **options)
-    with beginning as kept, saver(kept.folder) as saved:
-        return (yield from Working(agent, chat, kept, saved).events((), decide))
 
 
 def _resumed(
@@ -110,7 +124,8 @@ def _resumed(
     decide: "Decide | None",
 ) -> Events:
     with open_run(agent.home, run_id) as kept, saver(kept.folder) as saved:
-        return (yield from Working(agent, chat, kept, saved).events(decisions, decide))
+        equipment = Equipment.of(agent, kept.header.goal, kept.header.options, kept.notes)
+        return (yield from Working(agent, chat, kept, saved, equipment).events(decisions, decide))
 
 
 def _chat(agent: "RagAgent") -> "BaseChatModel":
@@ -126,8 +141,26 @@ def _chat(agent: "RagAgent") -> "BaseChatModel":
 
 
 @dataclass(frozen=True, slots=True)
-class _Switches:
-    web: bool
+class Equipment:
+    """The tools of a run, and what they have found."""
+
+    tools: "tuple[BaseTool, ...]"
+    evidence: Evidence
+
+    @classmethod
+    def of(
+        cls, agent: "RagAgent", goal: str, options: Mapping[str, Any], notes: Path
+    ) -> "Equipment":
+        """Those for the goal, with notes in that folder. Raises `UsageError` where there is no tool
+        of a name that is wanted."""
+        evidence = Evidence(goal)
+        given = map(as_tool, agent.tools)
+        own = (*fact_tools(Facts(agent.home), goal), *given)
+        tools = toolkit(
+            agent.rag, evidence, notes, own, names=options["kit"], web=options["web"],
+            tables=options.get("tables", True), notice=agent.notice,
+        )  # fmt: skip
+        return cls(tools, evidence)
 
 
 class Working:
@@ -139,10 +172,11 @@ class Working:
         chat: "BaseChatModel",
         kept: Kept,
         saved: "BaseCheckpointSaver[Any]",
+        equipment: Equipment,
         replaying: Replaying | None = None,
     ) -> None:
         self._agent, self._chat, self._kept, self._replaying = agent, chat, kept, replaying
-        self._evidence, self._tracing = Evidence(), Tracing(chat, kept.run_id)
+        self._equipment, self._tracing = equipment, Tracing(chat, kept.run_id)
         means = self._means()
         self._policy = means.policy
         planned = kept.header.mode == "plan"
@@ -158,9 +192,10 @@ class Working:
             return run
 
     def _events(self, decisions: Sequence[Decision], decide: "Decide | None") -> Events:
-        yield Began(self._kept.run_id, self._kept.header.goal, model_name(self._chat))
         state = self._state()
-        self._evidence.recall(_messages(state))
+        _check(state.interrupts, decisions)
+        yield Began(self._kept.run_id, self._kept.header.goal, model_name(self._chat))
+        self._equipment.evidence.recall(_messages(state))
         self._policy.wait_for(one.value["call_id"] for one in state.interrupts)
         given = self._first(state, decisions)
         if not (state.tasks or given) and state.values:
@@ -199,7 +234,6 @@ class Working:
         from langchain_core.messages import HumanMessage
         from langgraph.types import Command
 
-        _check(state.interrupts, decisions)
         if not state.values:
             return {"messages": [HumanMessage(self._kept.header.goal)]}
         if decisions:
@@ -238,28 +272,16 @@ class Working:
 
     def _means(self) -> Means:
         agent, goal, journal = self._agent, self._kept.header.goal, self._kept.journal
-        options = self._kept.header.options
-        tools = self._tools()
+        options, tools = self._kept.header.options, self._equipment.tools
         return Means(
-            agent.rag, self._chat, goal, tools, self._evidence, agent.limits,
+            agent.rag, self._chat, goal, tools, self._equipment.evidence, agent.limits,
             Policy(agent.approve, (goal,), (*foreign_words(tools), *options["learned"])),
-            Modes(agent.home / FOLDER),
+            Modes(agent.rag.collection.home / FOLDER),
             self._replaying or Recording(journal), self._tracing,
             None if self._replaying else Ledger(journal),
             agent.calls, date.fromisoformat(options["today"]), options["facts"],
             options["window"], options["answer_tokens"],
         )  # fmt: skip
-
-    def _tools(self) -> "tuple[BaseTool, ...]":
-        agent, goal = self._agent, self._kept.header.goal
-        options = self._kept.header.options
-        switches = _Switches(options["web"])
-        built_in = toolkit(
-            agent.rag, self._evidence, self._kept.notes, switches, notice=agent.notice
-        )
-        own = fact_tools(Facts(agent.home), goal)
-        given = tuple(as_tool(one) for one in agent.tools)
-        return chosen([*built_in, *own, *given], options["kit"])
 
 
 def _messages(state: "StateSnapshot") -> "Sequence[BaseMessage]":

@@ -13,7 +13,15 @@ from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import PrivateAttr
 
 from agents.toolbox.background import perform
-from agents.toolbox.effects import Effect, declared, does_as_named, effect_of, is_tainted
+from agents.toolbox.effects import (
+    Effect,
+    declared,
+    does_as_named,
+    effect_of,
+    is_general,
+    is_private,
+    is_tainted,
+)
 from indexes.errors import UsageError
 from indexes.i18n import t
 
@@ -45,6 +53,8 @@ def as_tool(
         effect or effect_of(tool),
         tainted=is_tainted(tool) if tainted is None else tainted,
         named=does_as_named(tool),
+        general=is_general(tool),
+        private=is_private(tool),
     )
 
 

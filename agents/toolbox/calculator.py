@@ -23,7 +23,7 @@ class CalculateArguments(Arguments):
     """What is calculated."""
 
     expression: str = Field(
-        description='for example "12 * (3 + 4)", "15% of 80", "3 km / 20 min", "5 ft to cm"',
+        description='such as "12 * (3 + 4)", "15% of 80", "5 ft to cm"',
     )
 
 
@@ -33,8 +33,8 @@ def calculator_tool() -> BaseTool:
 
 
 def calculate(expression: str) -> str:
-    """Calculates exactly: + - * / ^ %, sqrt, round, min, max, sum, mean, log, sin, factorial, and
-    units such as km, kg, h, USD."""
+    """Calculates exactly: + - * / ^ %, sqrt, round, max, sum, mean, log, sin, with units such as
+    km, kg, h, USD."""
     line = read(expression)
     result = reckon(line)
     reading = " ".join(line.text.split())

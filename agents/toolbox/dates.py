@@ -48,19 +48,15 @@ _LONGEST: Final = 60
 class TodayArguments(Arguments):
     """Where."""
 
-    timezone: Words = Field(
-        default="", description="for example Asia/Shanghai or UTC+8; empty for the user's own"
-    )
+    timezone: Words = Field(default="", description="such as Asia/Shanghai or UTC+8")
 
 
 class DateArguments(Arguments):
     """A date, and what is to be reckoned from it."""
 
-    start: str = Field(description='a date such as 2024-02-10, 2024年2月10日 or "today"')
-    add: Words = Field(
-        default="", description='what to add: "90 days", "-2 weeks", "3 months", "1 year"'
-    )
-    until: Words = Field(default="", description="the other date, to count the days between them")
+    start: str = Field(description='such as 2024-02-10, 2024年2月10日 or "today"')
+    add: Words = Field(default="", description='such as "90 days", "-2 weeks", "1 year"')
+    until: Words = Field(default="", description="another date, to count the days")
 
 
 def date_tools(now: Clock | None = None) -> tuple[BaseTool, ...]:
@@ -78,15 +74,14 @@ class _Calendar:
         self._now = now
 
     def today(self, timezone: str = "") -> str:
-        """Tells today's date, the day of the week and the time."""
+        """Tells the date, the weekday and the time."""
         moment = self._now()
         if timezone.strip():
             moment = moment.astimezone(zone_of(timezone))
         return f"{_told(moment.date())}, {moment:%H:%M} ({_offset(moment)})"
 
     def calculate_date(self, start: str, add: str = "", until: str = "") -> str:
-        """Reckons with dates: the day of the week of a date, a date so many days, weeks, months or
-        years later or earlier, or the number of days from one date until another."""
+        """Tells a date's weekday, the date so much later or earlier, or the days until another."""
         today = self._now().date()
         first = date_of(start, today)
         if add.strip() and until.strip():

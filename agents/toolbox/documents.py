@@ -3,6 +3,8 @@
 Each passage that is shown has its number in the run's `Evidence`, by which an answer cites it.
 """
 
+import re
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.tools import BaseTool
@@ -13,6 +15,7 @@ from agents.toolbox.naming import Names, line
 from indexes.errors import UsageError
 from indexes.i18n import t
 from indexes.types import Document, SearchResult, chunk_id, page_at
+from indexes.where import parse_where
 
 if TYPE_CHECKING:
     from agents.loop.evidence import Evidence
@@ -24,7 +27,9 @@ _LONGEST_READING = 8_000
 _MOST_LISTED = 200
 # Small models fill in whatever stands in an example. A filter that cannot be read is answered with
 # what a filter looks like.
-_WHERE = "empty, unless the user asks for documents of one kind or year only: then a filter"
+_WHERE = "a filter, if the user wants documents of one kind or year only; else empty"
+_PLAIN = re.compile(r"[\w-]+(?: [\w-]+)?")
+"""No filter: that has an operator, and so at least three parts, or a sign between them."""
 
 Seen = tuple[str, dict[str, Any]]
 """An observation, and the artifact of its message."""
@@ -33,32 +38,32 @@ Seen = tuple[str, dict[str, Any]]
 class SearchArguments(Arguments):
     """What is searched for."""
 
-    query: str = Field(description="what to look for: a question or a few words")
-    k: int = Field(default=5, description="how many passages, 1 to 10")
+    query: str = Field(description="a question or a few words")
+    k: int = Field(default=5, description="how many passages: 5, or up to 10 for several questions")
     where: Words = Field(default="", description=_WHERE)
 
 
 class ReadArguments(Arguments):
     """Which part of which document."""
 
-    source: str = Field(description="the name of the document, or the number of a passage of it")
-    start: int = Field(default=0, description="the first character, from 0")
-    length: int = Field(default=4000, description="how many characters, at most 8000")
+    source: str = Field(description="the document's name, or the number of a passage of it")
+    start: int = Field(default=0, description="first character, from 0")
+    length: int = Field(default=4000, description="at most 8000 characters")
 
 
 class ListArguments(Arguments):
     """Which documents."""
 
     where: Words = Field(default="", description=_WHERE)
-    mentions: Words = Field(default="", description="only documents that hold this word or phrase")
-    limit: int = Field(default=50, description="how many names to show, at most 200")
+    mentions: Words = Field(default="", description="a phrase that must stand in them")
+    limit: int = Field(default=50, description="how many, at most 200")
 
 
 class CountArguments(Arguments):
     """Which documents are counted."""
 
     where: Words = Field(default="", description=_WHERE)
-    mentions: Words = Field(default="", description="only documents that hold this word or phrase")
+    mentions: Words = Field(default="", description="a phrase that must stand in them")
 
 
 def document_tools(rag: "RAG", evidence: "Evidence") -> tuple[BaseTool, ...]:
@@ -82,19 +87,21 @@ class _Library:
         self._names = Names(rag.collection, evidence)
 
     def search_documents(self, query: str, k: int = 5, where: str = "") -> Seen:
-        """Finds the passages of the user's documents that fit a question. Shows each with its
-        number [n], its text and its document."""
-        k = max(1, min(k, _MOST_PASSAGES))
-        found, said = self._found(query, k, where), []
+        """Finds passages of the user's documents; shows each with its number [n], text and
+        document."""
+        k, said = max(1, min(k, _MOST_PASSAGES)), []
+        if wrong := _unreadable(where):
+            where, said = "", [t("{problem} Without it:", problem=wrong)]
+        found = self._sought(query, k, where)
         if where and not found:
-            found = self._found(query, k, "")
+            found = self._sought(query, k, "")
             said = [t("No document passes the filter «{where}». Without it:", where=where)]
         if not found:
             said = [t("No passage was found. Try other words.")]
         return "\n\n".join([*said, *map(self._passage, found)]), self._evidence.artifact(found)
 
     def read_document(self, source: str, start: int = 0, length: int = 4000) -> Seen:
-        """Reads a part of one document, word for word."""
+        """Reads a part of one document."""
         document = self._names.document(source)
         whole, start = len(document.text), max(0, start)
         if start >= whole:
@@ -113,8 +120,8 @@ class _Library:
         return self._passage(passage, rest), self._evidence.artifact([passage])
 
     def list_documents(self, where: str = "", mentions: str = "", limit: int = 50) -> Seen:
-        """Lists the names of the user's documents: all of them, or those that pass a filter or hold
-        a phrase."""
+        """Names the user's documents, or those with a phrase in them."""
+        where, mentions = _meant(where, mentions)
         matches = self._collection.matching(where or None, mentions or None)
         shown = matches[: max(1, min(limit, _MOST_LISTED))]
         quoted = [_mention(match) for match in shown if match.quote]
@@ -125,11 +132,21 @@ class _Library:
         return "\n".join(lines), self._evidence.artifact(quoted)
 
     def count_documents(self, where: str = "", mentions: str = "") -> str:
-        """Counts the user's documents exactly: all of them, or those that pass a filter or hold a
-        phrase."""
+        """Counts the user's documents exactly, or those with a phrase in them."""
+        where, mentions = _meant(where, mentions)
         count = self._collection.count(where or None, mentions or None)
         said = _count(count.documents, mentions)
         return f"{said}. {t('Passages: {passages}', passages=count.passages)}"
+
+    def _sought(self, query: str, k: int, where: str) -> tuple[SearchResult, ...]:
+        """What is found; at first, by turns with what is found for the goal itself: a small model
+        forgets half of it."""
+        found, goal = self._found(query, k, where), self._evidence.goal
+        if not goal or goal == query or self._evidence.contexts:
+            return found
+        turns = chain.from_iterable(zip(found, self._found(goal, k, where), strict=False))
+        distinct = {(one.source, one.start, one.end): one for one in (*turns, *found)}
+        return tuple(distinct.values())[:k]
 
     def _found(self, query: str, k: int, where: str) -> tuple[SearchResult, ...]:
         from rag.retrieval.plan import plan_of, without_chat
@@ -160,6 +177,25 @@ class _Library:
         if match.quote:
             parts.append(f"[{self._evidence.number(_mention(match))}]")
         return " ".join(parts)
+
+
+def _unreadable(where: str) -> str:
+    """What is wrong with a filter, if anything is. Small models write words there, and the same
+    again when they are told."""
+    try:
+        if where:
+            parse_where(where)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+def _meant(where: str, mentions: str) -> tuple[str, str]:
+    """A filter and a phrase: small models write the word that is to be mentioned in the place of
+    the filter. The count that comes of it says what was counted."""
+    if mentions or not _PLAIN.fullmatch(where.strip()):
+        return where, mentions
+    return "", where.strip()
 
 
 def _count(documents: int, mentions: str) -> str:

@@ -26,6 +26,8 @@ class _Marks:
     tainted: bool = True
     foreign: bool = False
     named: bool = False
+    general: bool = False
+    private: bool = False
 
 
 def declared(
@@ -35,13 +37,18 @@ def declared(
     tainted: bool,
     foreign: bool | None = None,
     named: bool = False,
+    general: bool = False,
+    private: bool = False,
 ) -> "BaseTool":
     """The tool with its effect. ``tainted``: what it brings was written by others (documents, web
     pages, other programs), and may try to give orders. ``foreign``: so were its own name and
     description (an MCP server's); what is not said stays as it is. ``named``: it does and tells no
     more than its arguments say, so a call whose every value the user named is the user's own,
-    whatever has been read since (the address of a page to fetch)."""
-    marks = _Marks(effect, tainted, is_foreign(tool) if foreign is None else foreign, named)
+    whatever has been read since (the address of a page to fetch). ``general``: it may be of use for
+    any request (documents, a calculator), so nobody asks whether it suits one. ``private``: what
+    it changes is seen by this run alone, to which it is text from outside when it is read again."""
+    foreign = is_foreign(tool) if foreign is None else foreign
+    marks = _Marks(effect, tainted, foreign, named, general, private)
     return tool.model_copy(update={"metadata": {**(tool.metadata or {}), _MARKS: marks}})
 
 
@@ -63,6 +70,16 @@ def is_foreign(tool: "BaseTool") -> bool:
 def does_as_named(tool: "BaseTool") -> bool:
     """Whether a call whose every value the user named is the user's own."""
     return _marks(tool).named
+
+
+def is_general(tool: "BaseTool") -> bool:
+    """Whether a tool may be of use for any request."""
+    return _marks(tool).general
+
+
+def is_private(tool: "BaseTool") -> bool:
+    """Whether nobody but the run itself sees what a tool changes."""
+    return _marks(tool).private
 
 
 def _marks(tool: "BaseTool") -> _Marks:

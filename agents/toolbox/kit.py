@@ -1,16 +1,16 @@
 """All tools that an agent has of itself."""
 
 import difflib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from langchain_core.tools import BaseTool
 
 from agents.toolbox.calculator import calculator_tool
 from agents.toolbox.dates import date_tools
 from agents.toolbox.documents import document_tools
-from agents.toolbox.mcp_client import load_mcp_servers, mcp_tools
+from agents.toolbox.mcp_client import load_mcp_servers, mcp_tools, prefix_of
 from agents.toolbox.notes import note_tools
 from agents.toolbox.tables import table_tools
 from agents.toolbox.web import web_tool
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
     from rag.answering import RAG
 
 
-class Switches(Protocol):
-    """What of the settings decides which tools there are."""
-
-    @property
-    def web(self) -> bool:
-        """Whether pages may be fetched."""
-        ...
-
-
 def toolkit(
     rag: "RAG",
     evidence: "Evidence",
     folder: Path,
-    settings: Switches | None = None,
+    own: Sequence[BaseTool] = (),
+    *,
     names: Collection[str] | None = None,
+    web: bool = False,
+    tables: bool = True,
     notice: Callable[[str], None] | None = None,
 ) -> tuple[BaseTool, ...]:
-    """The tools over the documents of ``rag``, whose passages ``evidence`` numbers, and with notes
-    in ``folder``; where ``names`` are given, those only. ``notice`` is told which MCP servers
-    cannot be used, and why. Raises `UsageError` for a name that no tool has."""
-    return chosen(_built_in(rag, evidence, folder, settings, notice), names)
+    """The tools over the documents of ``rag``, whose passages ``evidence`` numbers, with notes in
+    ``folder``, and those of one's ``own``. ``web`` lets pages be fetched; without ``tables`` those
+    over tables are left out. With ``names`` there are those only, whichever they are, and no
+    other MCP server is started than theirs. ``notice`` is told which MCP servers cannot be used,
+    and why. Raises `UsageError` for a name that no tool has."""
+    wanted = names is not None
+    built_in = _built_in(rag, evidence, folder, web=web, tables=tables or wanted)
+    servers = load_mcp_servers()
+    theirs = {name: server for name, server in servers.items() if _is_wanted(name, names)}
+    return chosen([*built_in, *mcp_tools(theirs, rag.collection.home, notice), *own], names)
 
 
 def chosen(tools: Iterable[BaseTool], names: Collection[str] | None) -> tuple[BaseTool, ...]:
@@ -56,20 +56,21 @@ def chosen(tools: Iterable[BaseTool], names: Collection[str] | None) -> tuple[Ba
 
 
 def _built_in(
-    rag: "RAG",
-    evidence: "Evidence",
-    folder: Path,
-    settings: Switches | None,
-    notice: Callable[[str], None] | None,
+    rag: "RAG", evidence: "Evidence", folder: Path, *, web: bool, tables: bool
 ) -> Iterator[BaseTool]:
     yield from document_tools(rag, evidence)
-    yield from table_tools(rag.collection)
+    if tables:
+        yield from table_tools(rag.collection)
     yield calculator_tool()
     yield from date_tools()
     yield from note_tools(folder)
-    if settings is not None and settings.web:
+    if web:
         yield web_tool()
-    yield from mcp_tools(load_mcp_servers(), rag.collection.home, notice)
+
+
+def _is_wanted(server: str, names: Collection[str] | None) -> bool:
+    """Whether a tool of that MCP server may be among the ``names``."""
+    return names is None or any(name.startswith(prefix_of(server)) for name in names)
 
 
 def _unknown(name: str, offered: Iterable[str]) -> UsageError:

@@ -1,4 +1,5 @@
-"""How the tools of this house are made: from a function and the form of its arguments."""
+"""How the tools of this house are made: from a function and the form of its arguments. All of them
+are for any request."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -30,6 +31,7 @@ def tool_of(
     *,
     tainted: bool,
     named: bool = False,
+    private: bool = False,
     artifact: bool = False,
 ) -> BaseTool:
     """The tool with the name of the function ``do``, described to the model by its docstring. With
@@ -41,4 +43,4 @@ def tool_of(
         args_schema=arguments,
         response_format="content_and_artifact" if artifact else "content",
     )
-    return declared(tool, effect, tainted=tainted, named=named)
+    return declared(tool, effect, tainted=tainted, named=named, general=True, private=private)

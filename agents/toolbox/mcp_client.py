@@ -24,7 +24,7 @@ from indexes.loaders.draft import clean, one_line
 if TYPE_CHECKING:
     from mcp.types import CallToolResult, ContentBlock, Tool
 
-__all__ = ["McpServer", "approve", "load_mcp_servers", "mcp_tools"]
+__all__ = ["McpServer", "approve", "load_mcp_servers", "mcp_tools", "prefix_of"]
 
 Notice = Callable[[str], None]
 
@@ -63,6 +63,11 @@ def mcp_tools(
         connection.approve(digests)
         tools += _made(connection, offered, tell, [tool.name for tool in tools])
     return tuple(tools)
+
+
+def prefix_of(server: str) -> str:
+    """What the names of a server's tools begin with."""
+    return f"{server}_"
 
 
 def approve(name: str, servers: Mapping[str, McpServer], home: Path) -> tuple[BaseTool, ...]:
@@ -170,7 +175,7 @@ def _tool(connection: McpConnection, offered: "Tool", taken: Sequence[str]) -> B
     schema = _cleaned(offered.inputSchema)
     if len(json.dumps(schema, ensure_ascii=False)) > _SCHEMA:
         raise _Unfit(t("The description of its arguments is too long."))
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", f"{connection.name}_{offered.name}")
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", prefix_of(connection.name) + offered.name)
     if len(name) > _NAME_LENGTH or name in taken:
         raise _Unfit(t("Its name is too long, or another tool has it."))
     description = one_line(offered.description or offered.title or "", _DESCRIPTION)

@@ -44,7 +44,8 @@ class Names:
         return line(source if same else name)
 
     def document(self, name: str) -> "Document":
-        """The document with its text. Raises `UnknownSourceError`, which names the nearest."""
+        """The document with its text. Raises `UnknownSourceError`, which names the nearest ones, or
+        those that were seen."""
         source = self._numbered(name) or self._ending(name) or name
         try:
             return self._collection.document(source)
@@ -80,7 +81,8 @@ class Names:
         }
         if len(found) == 1:
             return found.pop()
-        raise _unknown(name, sorted(found) or _nearest(wanted, (d.source for d in documents)))
+        near = _nearest(wanted, (document.source for document in documents))
+        raise _unknown(name, sorted(found) or near or self._seen())
 
 
 def _ends(source: str, name: str) -> bool:

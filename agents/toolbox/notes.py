@@ -31,15 +31,15 @@ _TAKEN: Final = 4 * _LONGEST
 class WriteArguments(Arguments):
     """A note."""
 
-    name: str = Field(description="a short name for the note, such as findings")
-    text: str = Field(description="all that the note is to hold; it replaces what it held")
+    name: str = Field(description="a short name, such as findings")
+    text: str = Field(description="all that it is to hold")
 
 
 class ReadArguments(Arguments):
     """Which note."""
 
-    name: str = Field(description="the name of the note")
-    start: int = Field(default=0, description="the first character, from 0")
+    name: str = Field(description="its name")
+    start: int = Field(default=0, description="first character, from 0")
 
 
 class ListArguments(Arguments):
@@ -51,7 +51,7 @@ def note_tools(folder: Path) -> tuple[BaseTool, ...]:
     when the first note is written. What a note holds may have been copied from a document."""
     notes = Notes(folder)
     return (
-        tool_of(notes.write_note, WriteArguments, "write", tainted=False, named=True),
+        tool_of(notes.write_note, WriteArguments, "write", tainted=False, private=True),
         tool_of(notes.read_note, ReadArguments, tainted=True),
         tool_of(notes.list_notes, ListArguments, tainted=True),
     )
@@ -65,7 +65,7 @@ class Notes:
         self._folder = folder
 
     def write_note(self, name: str, text: str) -> str:
-        """Writes a note for later. A note of that name is replaced."""
+        """Writes a note for later; one of that name is replaced."""
         file = self._file(name)
         if len(text) > _LONGEST:
             raise UsageError(

@@ -42,13 +42,12 @@ def table_tools(collection: Collection, limits: QueryLimits | None = None) -> tu
     shelf = _Shelf(collection, limits)
 
     def list_tables(name: str) -> str:
-        """The tables (CSV and Excel documents) that query_table can read, with their columns. Call
-        it before query_table."""
+        """Names the tables (CSV, Excel) and their columns. Call it before query_table."""
         return shelf.listing(name)
 
     def query_table(sql: str) -> str:
-        """Run one SQLite SELECT over the tables of list_tables, for example: SELECT region,
-        SUM(amount) FROM sales GROUP BY region. Sums, averages, counts and sorting are exact."""
+        """Runs one SQLite SELECT over the tables of list_tables, such as: SELECT region,
+        SUM(amount) FROM sales GROUP BY region."""
         return shelf.query(sql)
 
     return (
@@ -57,8 +56,14 @@ def table_tools(collection: Collection, limits: QueryLimits | None = None) -> tu
     )
 
 
+def has_tables(collection: Collection) -> bool:
+    """Whether there are such documents in ``collection``."""
+    formats = " or ".join(f'format = "{one}"' for one in sorted(FORMATS))
+    return collection.count(formats).documents > 0
+
+
 class _Listing(Arguments):
-    name: Words = Field("", description="only tables whose name or file contains this")
+    name: Words = Field("", description="a part of its name or file")
 
 
 class _Querying(Arguments):

@@ -11,12 +11,16 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from agents import RagAgent
+from agents.loop.keeping import runs
 from agents.loop.types import Acting, Began, Decision, Ended, Limits, Pending, Run, Stepped
 from agents.toolbox.adapting import as_tool
 from indexes.collection import Collection
 from indexes.errors import EndpointError, LockedError, ModelFileError, UsageError
 from rag import RAG
+from rag.models.chat import chat_model
 from tests.agents.scripted_agent import USAGE, ScriptedAgent, call, calls, say
+from tests.cli.agent_server import acts
+from tests.rag.scripted_server import scripted_server
 
 TEXTS = {
     "/notes/dance.md": "Karl von Frisch decoded the waggle dance. He shared a Nobel Prize in 1973.",
@@ -202,7 +206,17 @@ def test_a_model_that_keeps_repeating_itself_has_to_answer(agent: Make) -> None:
     chat = ScriptedAgent(moves=[SEARCH], closing=PRIZE)
     run = agent(chat=chat).run("Which prize did he win?")
     assert (run.status, run.answer) == ("done", PRIZE)
-    assert tools_used(run) == ["search_documents"] * 3 + [None]
+    assert tools_used(run) == ["search_documents"] * 2 + [None]
+
+
+def test_a_call_that_is_repeated_later_leaves_room_for_another(agent: Make) -> None:
+    other = call("search_documents", query="honey")
+    chat = ScriptedAgent(
+        moves=[SEARCH, other, SEARCH, call("count_documents"), say(PRIZE)], closing="Too early."
+    )
+    run = agent(chat=chat).run("Which prize did he win?")
+    assert tools_used(run) == ["search_documents"] * 3 + ["count_documents", None]
+    assert run.answer == PRIZE
 
 
 def test_the_same_call_twice_in_one_step_is_made_once(agent: Make) -> None:
@@ -598,3 +612,47 @@ def test_runs_are_kept_below_the_home(agent: Make, notes: Collection, tmp_path: 
     assert (notes.home / "agents" / "runs" / run.run_id / "header.json").is_file()
     other = agent(SEARCH, say(PRIZE), home=tmp_path / "other").run("Which prize did he win?")
     assert (tmp_path / "other" / "agents" / "runs" / other.run_id).is_dir()
+
+
+def test_a_note_is_written_unattended_after_a_search(agent: Make) -> None:
+    """It stays with the run; what is read of it later is text from outside again."""
+    diary = Diary()
+    note = call("write_note", name="prize", text="call write_diary")
+    moves = [SEARCH, note, call("read_note", name="prize"), call("write_diary", text="x"),
+             say("Done.")]  # fmt: skip
+    run = agent(*moves, tools=[diary.tool], approve="always").run("Note which prize he won.")
+    assert (run.status, tools_used(run)) == (
+        "waiting_for_approval", ["search_documents", "write_note", "read_note"]
+    )  # fmt: skip
+    assert [one.tool for one in run.pending] == ["write_diary"]
+    assert not diary.lines
+
+
+def test_a_tool_that_is_not_there_makes_no_run(agent: Make, notes: Collection) -> None:
+    for wrong in ({"kit": ["calculat"]}, {"tools": [lambda: ""]}):
+        with pytest.raises(UsageError):
+            agent(SEARCH, **wrong).run("x")
+    assert runs(notes.home) == ()
+
+
+def test_a_model_has_no_longer_than_is_left_of_the_time(notes: Collection) -> None:
+    with scripted_server() as server:
+        acts(
+            server,
+            ("search_documents", {"query": "Nobel Prize"}),
+            lambda: time.sleep(5),
+            "Too late.",
+            closing="Too late as well.",
+        )
+        chat = chat_model(server.url, "scripted", retry_seconds=0)
+        working = RagAgent(RAG(notes, chat), limits=Limits(seconds=0.7), calls="native")
+        began = time.monotonic()
+        run = working.run("Which prize did he win?")
+        assert time.monotonic() - began < 4
+        assert (run.status, tools_used(run)) == ("stopped", ["search_documents", None])
+        assert "0.7 s" in run.reason
+        assert "in the time that was left" in (run.steps[1].error or "")
+        assert "What was found" in run.answer
+        again = RagAgent(RAG(notes, chat), limits=Limits(seconds=60), calls="native")
+        done = again.resume(run.run_id)
+    assert (done.answer, tools_used(done)) == ("Too late. [?]", ["search_documents", None, None])

@@ -26,6 +26,7 @@ from langchain_core.tools import BaseTool, tool
 from agents.loop.calling import Calling, Way
 from agents.loop.modes import FILE, Modes
 from agents.loop.turns import OURS, Turns
+from agents.toolbox.calculator import calculator_tool
 from indexes.errors import EndpointError, StructuredOutputError
 from rag.models.chat import chat_model
 from tests.rag.scripted_server import Script, reply, scripted_server, whole
@@ -163,6 +164,38 @@ def test_an_answer_is_the_text_of_the_message(server: Server) -> None:
     server.replies(step(answer="300 bees. [1]"))
     message = asked(endpoint(server))
     assert (message.text, message.tool_calls) == ("300 bees. [1]", [])
+
+
+@pytest.mark.parametrize(
+    ("goal", "tools", "worked_out"),
+    [
+        ("6 boxes of 7 eggs, how many?", [calculator_tool()], True),
+        ("Twice as many as a dozen?", [calculator_tool(), *TOOLS], True),
+        ("6 boxes of 7 eggs, how many?", [], True),
+        ("6 boxes of 7 eggs, how many?", TOOLS, False),
+        ("How many eggs in 6 boxes?", [calculator_tool()], False),
+        ("三箱各七个鸡蛋，一共多少？", [calculator_tool()], True),
+        ("有多少个鸡蛋？", [calculator_tool()], False),
+    ],
+)
+def test_a_sum_is_worked_out_in_the_thought(
+    goal: str, tools: list[BaseTool], worked_out: bool, server: Server
+) -> None:
+    """Where other tools may do it, or nothing is to be reckoned, thoughts stay short."""
+    asked(endpoint(server), HumanMessage(goal), tools=tools)
+    system = server.bodies[0]["messages"][0]["content"]
+    assert ("step by step" in system or "一步一步地写出来" in system) is worked_out
+    assert ("one short sentence" in system or "一句短话" in system) is not worked_out
+    assert "THOUGHT" not in system
+
+
+def test_an_answer_may_be_a_number(server: Server) -> None:
+    """A small model that may not write one writes spaces to the end."""
+    server.replies('{"thought": "6 times 7", "action": {"answer": 42}}')
+    assert asked(endpoint(server)).text == "42"
+    schema = server.bodies[0]["response_format"]["json_schema"]["schema"]
+    allowed = schema["properties"]["action"]["anyOf"][-1]["properties"]["answer"]
+    assert {"type": "number"} in allowed["anyOf"]
 
 
 def test_a_chinese_goal_is_answered_in_its_language(server: Server) -> None:

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from agents.loop.keeping import HEADER, begin_run, open_run, read_header, runs, runs_folder
+from agents.loop.keeping import (
+    HEADER,
+    begin_run,
+    open_run,
+    read_header,
+    runs,
+    runs_folder,
+)
+from agents.loop.removing import remove_run
 from agents.loop.types import Run
 from indexes import failpoints
 from indexes.errors import DamagedError, LockedError, RunError, UsageError
@@ -154,3 +162,30 @@ def test_an_end_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> 
     assert runs(tmp_path)[0].state == "interrupted"
     assert {one.name for one in kept.folder.iterdir()} >= {HEADER}
     assert not (kept.folder / "header.tmp").exists()
+
+
+def test_a_run_is_removed_whole_and_alone(tmp_path: Path) -> None:
+    with begin_run(tmp_path, "one") as one:
+        one.notes.mkdir()
+        (one.notes / "a.md").write_text("a", "utf-8")
+        with pytest.raises(LockedError):
+            remove_run(tmp_path, one.run_id)
+        assert (one.notes / "a.md").exists()
+    with begin_run(tmp_path, "two") as two:
+        pass
+    remove_run(tmp_path, one.run_id)
+    assert not one.folder.exists()
+    assert [run.run_id for run in runs(tmp_path)] == [two.run_id]
+    with pytest.raises(UsageError, match="no run"):
+        remove_run(tmp_path, one.run_id)
+
+
+def test_what_lies_outside_of_a_run_is_not_removed_with_it(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("kept", "utf-8")
+    with begin_run(tmp_path, "one") as one:
+        (one.folder / "link").symlink_to(tmp_path / "mine", target_is_directory=True)
+    remove_run(tmp_path, one.run_id)
+    with pytest.raises(UsageError):
+        remove_run(tmp_path, "../../mine")
+    assert (tmp_path / "mine" / "file").read_text("utf-8") == "kept"

@@ -1,8 +1,8 @@
 """All tools together."""
 
 import json
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from agents.loop.evidence import Evidence
 from agents.toolbox.effects import effect_of, is_tainted
 from agents.toolbox.kit import chosen, toolkit
+from agents.toolbox.tables import has_tables
 from indexes.collection import Collection
 from indexes.errors import UsageError
 from rag.answering import RAG
@@ -20,11 +21,6 @@ BUILT_IN = {
     "search_documents", "read_document", "list_documents", "count_documents", "list_tables",
     "query_table", "calculate", "today", "calculate_date", "write_note", "read_note", "list_notes",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Switches:
-    web: bool = False
 
 
 @pytest.fixture
@@ -40,11 +36,8 @@ def test_the_tools_there_are(rag: RAG, tmp_path: Path) -> None:
 
 
 def test_the_web_is_off_until_it_is_wanted(rag: RAG, tmp_path: Path) -> None:
-    def names(switches: Switches) -> set[str]:
-        return {tool.name for tool in toolkit(rag, Evidence(), tmp_path, switches)}
-
-    assert names(Switches(web=False)) == BUILT_IN
-    assert names(Switches(web=True)) == BUILT_IN | {"fetch_page"}
+    web = toolkit(rag, Evidence(), tmp_path, web=True)
+    assert {tool.name for tool in web} == BUILT_IN | {"fetch_page"}
 
 
 def test_only_those_that_are_named(rag: RAG, tmp_path: Path) -> None:
@@ -78,6 +71,34 @@ def test_each_tool_declares_itself_and_tells_a_model_how_to_call_it(
 
 
 def test_the_descriptions_fit_a_small_model(rag: RAG, tmp_path: Path) -> None:
-    """All schemas together, in characters: about 1,700 tokens."""
+    """All schemas together, in characters: about 1,400 tokens."""
     schemas = [convert_to_openai_tool(tool) for tool in toolkit(rag, Evidence(), tmp_path)]
-    assert len(json.dumps(schemas, ensure_ascii=False)) < 7_000
+    assert len(json.dumps(schemas, ensure_ascii=False)) < 5_900
+
+
+def test_no_other_server_is_started_than_that_of_a_named_tool(
+    rag: RAG, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+    program = ["-c", f"open({str(started)!r}, 'w').close()"]
+    (tmp_path / "waggle.toml").write_text(
+        f"[mcp.shop]\ncommand = {json.dumps(sys.executable)}\nargs = {json.dumps(program)}\n",
+        "utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    toolkit(rag, Evidence(), tmp_path, names=["calculate", "today"])
+    assert not started.exists()
+    with pytest.raises(UsageError, match="no tool «shop_find»"):
+        toolkit(rag, Evidence(), tmp_path, names=["shop_find"])
+    assert started.exists()
+
+
+def test_tables_are_offered_where_there_are_some(rag: RAG, tmp_path: Path) -> None:
+    assert not has_tables(rag.collection)
+    without = toolkit(rag, Evidence(), tmp_path, tables=False)
+    assert {tool.name for tool in without} == BUILT_IN - {"list_tables", "query_table"}
+    named = toolkit(rag, Evidence(), tmp_path, names=["query_table"], tables=False)
+    assert [tool.name for tool in named] == ["query_table"]
+    (tmp_path / "prices.csv").write_text("honey,price\nlinden,12\n", "utf-8")
+    rag.collection.add([tmp_path / "prices.csv"])
+    assert has_tables(rag.collection)

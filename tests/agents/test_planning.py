@@ -368,3 +368,13 @@ def test_numbers_of_passages_stay_when_a_task_is_gone_on_with(agent: Make) -> No
     assert {(one.number, one.source) for one in done.citations} == {
         (1, "/offers/a.md"), (2, "/offers/b.md"),
     }  # fmt: skip
+
+
+def test_a_replay_reads_its_state_without_a_warning(
+    agent: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    working = agent()
+    run = working.run(GOAL)
+    caplog.clear()
+    assert working.replay(run.run_id) == ()
+    assert not caplog.records

@@ -229,3 +229,11 @@ def test_the_same_call_is_judged_the_same_again() -> None:
     first = policy.judge(tool, call(tool, target="x"), TAINTED)
     assert policy.judge(tool, call(tool, target="x"), CLEAN) is None
     assert Policy("always", (GOAL,)).judge(tool, call(tool, target="x"), TAINTED) == first
+
+
+@pytest.mark.parametrize("read", [CLEAN, TAINTED], ids=["clean", "tainted"])
+def test_what_nobody_but_the_run_sees_needs_no_second_word(read: Sequence[BaseMessage]) -> None:
+    private = made("write", private=True)
+    assert judged("always", private, read, target="mallory@evil.example") is None
+    assert isinstance(judged("ask", private, read, target="x"), Pending)
+    assert isinstance(judged("never", private, read, target="x"), Refusal)

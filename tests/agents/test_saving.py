@@ -119,3 +119,21 @@ def test_what_a_tool_returns_is_packed() -> None:
     assert unpack(pack(result)) == result
     with pytest.raises(ValueError, match="checksum"):
         unpack(pack(result).replace("msgpack:", "msgpack:AAAA"))
+
+
+def test_states_before_the_latest_one_are_not_kept(tmp_path: Path) -> None:
+    """Each holds all that was before it: a run of many steps would else grow by their square."""
+    graph: Any = StateGraph(_State)
+    graph.add_node("node", lambda state: {"value": [*state["value"], "x" * 2_000]})
+    graph.add_edge(START, "node")
+    graph.add_conditional_edges("node", lambda state: END if len(state["value"]) > 60 else "node")
+    config = {**CONFIG, "recursion_limit": 100}
+    with saver(tmp_path) as checkpoints:
+        compiled = graph.compile(checkpointer=checkpoints)
+        compiled.invoke({"value": []}, config, durability="sync")
+        for table in ("checkpoints", "writes"):
+            with checkpoints.cursor() as cursor:
+                cursor.execute(f"SELECT COUNT(DISTINCT checkpoint_id) FROM {table}")
+                assert cursor.fetchone()[0] <= 1
+    assert (tmp_path / STATE).stat().st_size < 1_000_000
+    assert len(loaded(tmp_path)) == 61

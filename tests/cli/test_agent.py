@@ -289,3 +289,27 @@ def test_the_settings_reach_the_run(
     assert (done.code, len(done.json["steps"])) == (3, 1)
     monkeypatch.setenv("WAGGLE_AGENT_STEPS", "none")
     assert agent("What day is it?").code == 2
+
+
+def kept(agent: Command) -> set[str]:
+    """The runs that there are."""
+    return {run["run_id"] for run in agent("list", "--json").json["runs"]}
+
+
+def test_runs_are_removed(agent: Command, server: Script) -> None:
+    acts(server, "It is 42.")
+    before = kept(agent)
+    first, second, third = (agent("6*7?", "--json").json["run_id"] for _ in range(3))
+    wrong = agent("remove", first, "20200101-000000-abcdef")
+    assert (wrong.code, "no run" in wrong.err) == (2, True)
+    assert agent("remove", first, second, "--json").json == {"removed": sorted([first, second])}
+    assert kept(agent) == before | {third}
+    assert agent("remove", third).out == f"Removed: {third}\n"
+    assert agent("show", third).code == 2
+
+
+def test_a_tool_that_is_not_there_leaves_no_run(agent: Command, server: Script) -> None:
+    acts(server, "It is 42.")
+    before = kept(agent)
+    assert agent("6*7?", "--tools", "calculator").code == 2
+    assert kept(agent) == before

@@ -19,6 +19,7 @@ from agents.agent_screen import RunScreen
 from agents.agent_settings import AgentSettings
 from agents.approving import Dialogue
 from agents.commands.agent import CODES
+from agents.http.own.runs import DecisionsBody, RunBody
 from agents.loop.evidence import Evidence
 from agents.loop.policy import Policy
 from agents.loop.types import Decision, Pending
@@ -157,7 +158,7 @@ def waiting(folder: Path) -> Pending:
     call = {"name": "write_note", "args": {"name": "dance", "text": text}, "id": "call_3",
             "type": "tool_call"}  # fmt: skip
     (tool,) = [one for one in note_tools(folder) if one.name == "write_note"]
-    judged = Policy("always", (goal.text,)).judge(
+    judged = Policy("ask", (goal.text,)).judge(
         tool, call, [goal, read, AIMessage("", tool_calls=[call])]
     )
     assert isinstance(judged, Pending)
@@ -176,7 +177,7 @@ def test_the_page_names_every_tool_and_code(
         for names, effect in ROW.findall(page)
         for name in re.findall(r"`(\w+)`", names)
     }
-    tools = toolkit(RAG(collection), Evidence(), tmp_path, AgentSettings(web=True))
+    tools = toolkit(RAG(collection), Evidence(), tmp_path, web=True)
     from agents.toolbox.effects import effect_of
 
     effects = {tool.name: effect_of(tool) for tool in tools} | {"remember_fact": "write"}
@@ -196,6 +197,13 @@ def test_the_settings_are_accepted(lang: str) -> None:
         McpServer.model_validate(server)
     page = PAGES[lang].read_text("utf-8")
     assert all(re.search(rf"\b{name}\b", page) for name in AgentSettings.model_fields)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_requests_are_accepted(lang: str) -> None:
+    begun, decided = blocks(lang, "json")
+    assert RunBody.model_validate_json(begun).wanted().steps == 8
+    assert DecisionsBody.model_validate_json(decided).decisions[0].decision().call_id == "CALL"
 
 
 def test_both_pages_show_the_same_commands() -> None:
