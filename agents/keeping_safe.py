@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
@@ -32,14 +33,15 @@ from indexes.schema import open_with_checksums
 
 KEPT: Final = (
     "prompts", "calibration.json", "evaluations/runs", "evaluations/agent", "agents", "callers",
-    "responses", "feedback.jsonl", "audit.jsonl", "keys.json", "uploads", "collections",
+    "responses", "feedback*.jsonl", "audit*.jsonl", "refused*.jsonl", "keys.json", "uploads",
+    "collections",
 )  # fmt: skip
 """What a backup holds of a home, in the order in which it comes back."""
 _MANIFEST: Final = "manifest.json"
 _STAGING: Final = "restoring"
 _VERIFIED: Final = "verified"
 _SQLITE: Final = b"SQLite format 3\0"
-_PASSING: Final = (".lock", "-wal", "-shm", "-journal", ".new", ".part", ".tmp")
+_PASSING: Final = (".lock", "-wal", "-shm", "-journal", ".new", ".tmp")
 _BLOCK: Final = 1 << 20
 
 
@@ -77,15 +79,14 @@ def backup(home: Path, file: Path) -> Copied:
     if file.exists():
         raise UsageError(t("{path} is there already, and stays as it is. Name another file.",
                            path=file))  # fmt: skip
-    found = list(_found(home, file.absolute()))
-    if not found:
+    if next(_found(home, file.absolute()), None) is None:
         raise UsageError(t("There is nothing to back up in {home}.", home=home))
     fresh = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
         with fresh.open("xb") as raw:
             fresh.chmod(0o600)
             with tarfile.open(fileobj=raw, mode="w:gz", compresslevel=1) as tar:
-                done = _write(tar, home, found, fresh.parent)
+                done = _write(tar, home, _found(home, file.absolute()), fresh.parent)
             raw.flush()
             os.fsync(raw.fileno())
         reach("backup.written")
@@ -99,10 +100,10 @@ def backup(home: Path, file: Path) -> Copied:
 
 
 def _found(home: Path, but: Path) -> Iterator[Path]:
-    """The files of ``home`` that are kept, links and what is in passing left out."""
-    for name in KEPT:
-        top = home / name
-        if top.is_file() and not top.is_symlink():
+    """The files of ``home`` that are kept, links and what is in passing left out. Each folder is
+    listed when its turn comes: the uploads' contents after the database that names them."""
+    for top in _tops(home):
+        if top.is_file():
             yield top
         for folder, folders, files in os.walk(top):
             folders.sort()
@@ -110,14 +111,30 @@ def _found(home: Path, but: Path) -> Iterator[Path]:
                 folders.clear()
             for entry in sorted(files):
                 path = Path(folder, entry)
-                if path.parent.parent == home / "collections" and entry != DATABASE:
-                    continue
-                if not path.is_symlink() and not entry.endswith(_PASSING) and path != but:
+                if not path.is_symlink() and path != but and not _in_passing(path, home):
                     yield path
 
 
+def _tops(folder: Path) -> Iterator[Path]:
+    """What of ``folder`` bears a name of `KEPT`, in its order."""
+    for pattern in KEPT:
+        yield from (path for path in sorted(folder.glob(pattern)) if not path.is_symlink())
+
+
+def _in_passing(path: Path, home: Path) -> bool:
+    """Whether a file is a lock or the like, or made again of others. Uploads and notes bear names
+    that people chose."""
+    parts = path.relative_to(home).parts
+    if parts[0] == "collections":
+        return path.name != DATABASE
+    if parts[:2] == ("uploads", "content"):
+        return path.name.startswith("tmp")
+    chosen = "notes" in parts[:-1]
+    return path.name.startswith(".") or (not chosen and path.name.endswith(_PASSING))
+
+
 def _write(
-    tar: tarfile.TarFile, home: Path, found: list[Path], scratch: Path
+    tar: tarfile.TarFile, home: Path, found: Iterator[Path], scratch: Path
 ) -> tuple[tuple[str, ...], int, int, str]:
     sums: dict[str, str] = {}
     size = 0
@@ -198,7 +215,7 @@ def restore(file: Path, home: Path) -> Copied:
     staging = home / _STAGING
     manifest = staging / _VERIFIED
     if not manifest.is_file():
-        taken = [name for name in KEPT if _holds(home / name)]
+        taken = [top.relative_to(home).as_posix() for top in _tops(home) if _holds(top)]
         if taken:
             raise UsageError(
                 t("The folder {home} holds {names} already, and stays as it is. Restore into "
@@ -246,7 +263,8 @@ def _expected(name: str) -> bool:
     parts = PurePosixPath(name).parts
     if name == _MANIFEST:
         return True
-    known = any(name == kept or name.startswith(f"{kept}/") for kept in KEPT)
+    upwards = [PurePosixPath(*parts[:depth]) for depth in (1, 2)]
+    known = any(fnmatchcase(str(top), kept) for top in upwards for kept in KEPT)
     return known and ".." not in parts and str(PurePosixPath(name)) == name
 
 
@@ -288,15 +306,14 @@ def _check(file: Path, staging: Path, sums: dict[str, str]) -> None:
 def _move(file: Path, home: Path, staging: Path) -> Copied:
     """Put what was unpacked in its place; the collections, which people look for, at last."""
     manifest = Manifest.model_validate_json((staging / _VERIFIED).read_bytes())
-    for name in KEPT:
-        source, target = staging / name, home / name
-        if source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            reach("restore.moving")
-            if target.is_dir():
-                target.rmdir()
-            source.rename(target)
-            sync_folder(target.parent)
+    for source in list(_tops(staging)):
+        target = home / source.relative_to(staging)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        reach("restore.moving")
+        if target.is_dir():
+            target.rmdir()
+        source.rename(target)
+        sync_folder(target.parent)
     sizes = [(home / name).stat().st_size for name in manifest.files]
     reach("restore.moved")
     shutil.rmtree(staging)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.keeping_safe import backup, restore
+from agents.keeping_safe import _found, backup, restore
 from indexes import failpoints
 from indexes.collection import Collection
 from indexes.errors import UsageError, WaggleError
@@ -42,6 +42,11 @@ def home(tmp_path: Path) -> Path:
         database.execute("CREATE TABLE t (x)")
         database.execute("INSERT INTO t VALUES (7)")
     (home / "keys.json").write_text("{}")
+    (home / "audit.1.jsonl").write_text("{}")
+    for odd in ("uploads/content/12ab.lock", "callers/k1/agents/runs/r2/notes/all.new"):
+        (home / odd).parent.mkdir(parents=True)
+        (home / odd).write_text("chosen by people")
+    (home / "uploads" / "content" / "tmp8x_y").write_text("still coming in")
     (home / "models").mkdir()
     (home / "models" / "big.gguf").write_text("weights")
     return home
@@ -50,7 +55,7 @@ def home(tmp_path: Path) -> Path:
 def test_all_of_it_comes_back(home: Path, tmp_path: Path) -> None:
     file, other = tmp_path / "bees.tar.gz", tmp_path / "other"
     made = backup(home, file)
-    assert (made.collections, made.files) == (("bees",), 4)
+    assert (made.collections, made.files) == (("bees",), 7)
     assert file.stat().st_mode & 0o077 == 0
     assert restore(file, other) == made
     with opened(other) as collection:
@@ -65,6 +70,23 @@ def test_all_of_it_comes_back(home: Path, tmp_path: Path) -> None:
     assert not (run / "run.lock").exists()
     assert not (other / "models").exists()
     assert not (other / "restoring").exists()
+    odd = ["audit.1.jsonl", "uploads/content/12ab.lock", "callers/k1/agents/runs/r2/notes/all.new"]
+    assert all((other / name).is_file() for name in odd)
+    assert not (other / "uploads" / "content" / "tmp8x_y").exists()
+
+
+def test_uploads_are_listed_after_the_database_that_names_them(tmp_path: Path) -> None:
+    """So each row of the copy has its content, whatever comes in meanwhile."""
+    home = tmp_path / "home"
+    (home / "uploads" / "content").mkdir(parents=True)
+    database = home / "uploads" / "uploads.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    found = _found(home, tmp_path / "b")
+    assert next(found) == database
+    late = home / "uploads" / "content" / "late"
+    late.write_text("acknowledged while the database was copied")
+    assert list(found) == [late]
 
 
 def test_while_others_write(home: Path, tmp_path: Path) -> None:
@@ -134,7 +156,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
 def test_a_backup_inside_the_home_does_not_hold_itself(home: Path, tmp_path: Path) -> None:
     (home / "prompts").mkdir()
     made = backup(home, home / "prompts" / "b.tar.gz")
-    assert made.files == 4
+    assert made.files == 7
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +223,7 @@ def test_a_full_disk_leaves_no_half_backup(home: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
-PLACES = ["restore.checked=kill@1", *(f"restore.moving=kill@{n}" for n in (1, 2, 3)),
+PLACES = ["restore.checked=kill@1", *(f"restore.moving=kill@{n}" for n in (1, 3, 6)),
           "restore.moved=kill@1"]  # fmt: skip
 
 
