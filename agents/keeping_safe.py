@@ -33,8 +33,7 @@ from indexes.schema import open_with_checksums
 
 KEPT: Final = (
     "prompts", "calibration.json", "evaluations/runs", "evaluations/agent", "agents", "callers",
-    "responses", "feedback*.jsonl", "audit*.jsonl", "refused*.jsonl", "keys.json", "uploads",
-    "collections",
+    "responses", "feedback*.jsonl", "audit*.jsonl", "keys.json", "uploads", "collections",
 )  # fmt: skip
 """What a backup holds of a home, in the order in which it comes back."""
 _MANIFEST: Final = "manifest.json"

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -134,11 +135,9 @@ class Collection(Awaiting):
         found = scan(paths, Globs(include, exclude), skip=self.home)
         if not found.files and not prune:
             raise SourceError(
-                t(
-                    "There is nothing to index in {paths}: no document of a known format.",
-                    paths=", ".join(map(str, found.roots)),
-                )
-            )
+                t("There is nothing to index in {paths}: no document of a known format.",
+                  paths=", ".join(map(str, found.roots)))
+            )  # fmt: skip
         roots = [str(root) for root in found.roots] if prune else []
         with LoaderPool(workers=self._workers) as loaders:
             items = [FileItem(path, loaders.load) for path in found.files]
@@ -160,14 +159,10 @@ class Collection(Awaiting):
     ) -> list[str]:
         """Add texts that are in memory, each as a document; returns their sources, which are
         derived from the text where none are given."""
-        items = [
-            TextItem.make(text, metadata, source)
-            for text, metadata, source in zip(
-                texts, metadatas or [{}] * len(texts), sources or [""] * len(texts), strict=True
-            )
-        ]
-        failed = self.add_items(items).failed
-        if failed:
+        n = len(texts)
+        given = zip(texts, metadatas or [{}] * n, sources or [""] * n, strict=True)
+        items = [TextItem.make(*one) for one in given]
+        if failed := self.add_items(items).failed:
             raise SourceError(f"{failed[0][0]}: {failed[0][1]}")
         return [item.source for item in items]
 
@@ -194,19 +189,18 @@ class Collection(Awaiting):
             done.chunks, time.monotonic() - started, self._database.generation,
         )  # fmt: skip
 
-    def remove(self, sources: Iterable[str | os.PathLike[str]]) -> RemoveReport:
+    def remove(
+        self, sources: Iterable[str | os.PathLike[str]], *, patience: float | None = None
+    ) -> RemoveReport:
         """Remove documents, or all documents under a folder. Raises `UnknownSourceError`, with
         nothing removed, if one of the names is not in the collection. The receipt names the
-        passages that the database, the vectors and the postings no longer hold."""
-        with self.writing() as session:
-            names = list(
-                dict.fromkeys(
-                    n for s in sources for n in lookup.resolve(self._database, s, self.name)
-                )
-            )
+        passages that the database, the vectors and the postings no longer hold. ``patience`` is
+        that of `writing`."""
+        with self.writing(patience) as session:
+            found = (lookup.resolve(self._database, one, self.name) for one in sources)
+            names = list(dict.fromkeys(chain.from_iterable(found)))
             passages = {name: self._database.passages(name) for name in names}
-            spans = session.delete(names)
-            numbers = [number for span in spans.values() for number in span.numbers()]
+            numbers = [n for span in session.delete(names).values() for n in span.numbers()]
             session.finish()
             postings = self._derived.ready(self._database).reader()
             return RemoveReport(
@@ -229,10 +223,12 @@ class Collection(Awaiting):
             0, documents, 0, 0, (), chunks, time.monotonic() - started, self._database.generation
         )
 
-    def writing(self) -> AbstractContextManager[Session]:
+    def writing(self, patience: float | None = None) -> AbstractContextManager[Session]:
         """A writer's turn, for those who bring vectors of their own (see `Session.store`); `add`
-        and the others take it themselves. Raises `LockedError` while another process writes."""
-        return self._turns.take(_LOCK_SECONDS)
+        and the others take it themselves. Raises `LockedError` while another process writes; with
+        ``patience``, in seconds, also where another thread still writes then."""
+        turns = self._turns
+        return turns.take(_LOCK_SECONDS) if patience is None else turns.take_soon(patience)
 
     def begin(self) -> None:
         """Make sure, within a turn, that what is added is made as what is there. Raises
@@ -326,6 +322,10 @@ class Collection(Awaiting):
         the end of one if that names a single document. Raises `UnknownSourceError`."""
         with self._readers.view() as view:
             return lookup.document_named(view.database, source, self.name)
+
+    def generation(self) -> int:
+        """How often it was changed."""
+        return self._readers.latest()
 
     def status(self) -> Status:
         """Counts, sizes, model and versions."""

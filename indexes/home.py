@@ -97,8 +97,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def disk_usage(folder: Path) -> int:
-    """Bytes of all files below ``folder``."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    """Bytes of all files below ``folder``; those that go away meanwhile do not count."""
+    total = 0
+    for below, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(below, name).stat().st_size
+    return total
 
 
 @contextmanager

@@ -1264,4 +1264,7 @@ MESSAGES: dict[str, str] = {
     "There is no run «{name}» of this key.": "此密钥没有运行“{name}”。",
     "The settings of the service do not allow the tool «{name}».": "服务的设置不允许使用工具“{name}”。",
     "«arguments» go with the verdict «edit», and with no other.": "只有判定为“edit”时才能带“arguments”，其他情况不能带。",
+    # agents/http/openai/shapes.py, agents/doors/feedback.py: limits
+    "«stop» may hold at most {most} texts, each of at most {longest} characters. Send fewer.": "“stop”最多包含 {most} 个文本，每个最多 {longest} 个字符。请减少。",
+    "An opinion may hold at most {most} bytes. Send less of the answers.": "一条意见最多 {most} 字节。请少发送一些回答内容。",
 }

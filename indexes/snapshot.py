@@ -81,7 +81,7 @@ class Readers:
         if not dimension(database):
             return View(database, None, None)
         try:
-            reader = self._derived.reader(database, self._latest) if lexical else None
+            reader = self._derived.reader(database, self.latest) if lexical else None
         except DamagedError:
             if attempt + 1 < _MOVES:
                 return None
@@ -96,7 +96,8 @@ class Readers:
             raise DamagedError(t("A file of vectors is damaged or missing.")) from None
         return View(database, reader, vectors)
 
-    def _latest(self) -> int:
+    def latest(self) -> int:
+        """The newest generation's number."""
         with self.connection() as database:
             return database.generation
 

@@ -87,13 +87,12 @@ class Gate:
     async def _enter(self, caller: Caller) -> None:
         if self._closed:
             raise _ending()
-        if not self._queue and self._fits(caller):
+        if self._fits(caller):  # none of those that wait does: whoever did had its turn
             self._running[caller.key] += 1
             return
         self._check_queue(caller)
         one = _Waiting(caller, asyncio.get_running_loop().create_future())
         self._queue.append(one)
-        self._call()
         try:
             async with asyncio.timeout(self._settings.queue_seconds):
                 await one.turn

@@ -1,6 +1,7 @@
 """All that the doors share, opened and closed together."""
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,5 +73,13 @@ def _watch(service: Service) -> None:
     metrics.watch_each(
         "waggle_index_generation", "Generation of the index of each open collection.",
         "collection",
-        lambda: {r.collection.name: r.collection.status().generation for r in shelf.opened()},
+        lambda: _generations(shelf),
     )  # fmt: skip
+
+
+def _generations(shelf: Shelf) -> dict[str, float]:
+    known: dict[str, float] = {}
+    for rag in shelf.opened():
+        with suppress(Exception):  # it is damaged, or being closed: the figures of others are told
+            known[rag.collection.name] = rag.collection.generation()
+    return known

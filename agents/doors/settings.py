@@ -3,8 +3,9 @@
 from ipaddress import ip_address
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from agents.doors.origins import origin_of
 from indexes.settings import load_settings
 
 _MB = 1_000_000
@@ -17,7 +18,12 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
+def _origins(given: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(origin_of, given))
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Origins = Annotated[Names, AfterValidator(_origins)]
 
 
 class ServeSettings(BaseModel):
@@ -28,7 +34,7 @@ class ServeSettings(BaseModel):
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8400, ge=0, le=65535, description="0 for any that is free")
     hosts: Names = Field(default=(), description="names it is reached by, besides the loopback's")
-    origins: Names = Field(default=(), description="web pages whose scripts may use it")
+    origins: Origins = Field(default=(), description="web pages whose scripts may use it")
     require_key: bool = Field(default=False, description="also on the loopback")
     concurrency: int = Field(default=256, ge=1, description="requests at a time")
     key_concurrency: int | None = Field(default=None, ge=1, description="the same, of each key")

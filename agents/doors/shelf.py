@@ -5,6 +5,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 _Place = tuple[int, int]
+
+PATIENCE = 5.0
+"""Seconds that a request waits for whoever writes to a collection."""
 
 
 class Shelf:
@@ -45,6 +49,12 @@ class Shelf:
         self._chat: BaseChatModel | None = None
         self._chat_lock, self._lock = threading.Lock(), threading.RLock()
         self._open: dict[str, tuple[_Place, RAG]] = {}
+        self._forget: Callable[[str], None] = lambda _: None
+
+    def forgetting(self, forget: Callable[[str], None]) -> None:
+        """Have ``forget`` told the name of each collection that is deleted, or about to be made,
+        while nobody else here can make or delete one. What it knows is of an earlier one."""
+        self._forget = forget
 
     def names(self, caller: Caller) -> list[str]:
         """The collections that the caller sees, in order of their names."""
@@ -78,6 +88,7 @@ class Shelf:
         with self._lock:
             if self._place(name) is not None:
                 raise UsageError(t("There is a collection «{name}» already.", name=name))
+            self._forget(name)
             return self._open_new(name, create=True).collection
 
     def delete(self, caller: Caller, name: str) -> None:
@@ -87,17 +98,35 @@ class Shelf:
         caller.check("write")
         rag = self.rag(caller, name)
         trash = self.home / "deleted" / f"{name}-{uuid.uuid4().hex}"
-        with self._lock, rag.collection.writing():
-            folder = self.home / "collections" / name
-            trash.parent.mkdir(exist_ok=True, mode=0o700)
-            folder.rename(trash)
-            sync_folder(folder.parent)
-            self._open.pop(name, None)
+        with ExitStack() as turn:
+            turn.enter_context(rag.collection.writing(PATIENCE))  # nobody else waits meanwhile
+            with self._lock:
+                if self.ready(caller, name) is not rag:
+                    raise _unknown(name)
+                folder = self.home / "collections" / name
+                trash.parent.mkdir(exist_ok=True, mode=0o700)
+                folder.rename(trash)
+                sync_folder(folder.parent)
+                del self._open[name]
+                self._forget(name)
+                turn.close()  # before there can be a new one in the same place
         shutil.rmtree(trash, ignore_errors=True)
+
+    def forget_missing(self, name: str) -> None:
+        """Have a collection forgotten that is not there, unless there is one by now."""
+        with self._lock:
+            if self._place(name) is None:
+                self._forget(name)
+
+    def sweep(self) -> None:
+        """Delete what a kill has left of collections that were deleted."""
+        for remains in (self.home / "deleted").glob("*"):
+            shutil.rmtree(remains, ignore_errors=True)
 
     def opened(self) -> list[RAG]:
         """The collections that are open now."""
-        return [rag for _, rag in self._open.values()]
+        with self._lock:
+            return [rag for _, rag in self._open.values()]
 
     def embedder(self) -> Embedder:
         """The embedding model, loaded when it is first needed."""

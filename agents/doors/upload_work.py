@@ -10,10 +10,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -42,6 +43,8 @@ _IDLE_SECONDS = 2.0
 """How often the worker looks for what other processes have left to it."""
 _HELD_SECONDS = 2.0
 """How long a collection is left alone that another process writes to."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger("waggle.uploads")
 
@@ -92,6 +95,10 @@ class Worker:
         """There is something to do."""
         self._wake.set()
 
+    def works(self) -> bool:
+        """Whether the thread lives."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Stop after the passage at hand, and wait for that."""
         self._stop.set()
@@ -116,18 +123,26 @@ class Worker:
     def _taken(self) -> bool:
         """Whether this process is the one that works, once no other is."""
         while not self._stop.is_set():
-            with suppress(Timeout):
+            try:
                 self._lock.acquire(timeout=0)
                 return True
+            except Timeout:
+                pass
+            except OSError as error:
+                _report(error)
             self._stop.wait(_IDLE_SECONDS)
         return False
 
     def _sweep(self) -> None:
-        """Delete what a kill may have left."""
-        self._contents.sweep(time.time())
+        """Delete what a kill may have left; what cannot be deleted is left until the next start."""
+        _attempt(self._shelf.sweep)
+        _attempt(lambda: self._contents.sweep(time.time()))
+        for name in _attempt(self._contents.names) or ():
+            _attempt(partial(self._drop_alone, name))
+
+    def _drop_alone(self, name: str) -> None:
         with self._records.changing():
-            for name in self._contents.names():
-                self._drop(name)
+            self._drop(name)
 
     def _step(self) -> bool:
         """Do the next thing; whether there was any."""
@@ -158,7 +173,7 @@ class Worker:
         except LockedError:
             self._held[name] = time.monotonic() + _HELD_SECONDS
         except UnknownCollectionError:
-            self._records.forget_collection(name)
+            self._shelf.forget_missing(name)
 
     # -- removal -----------------------------------------------------------------------------
 
@@ -265,6 +280,15 @@ def _up_to(most: int, batch: Sequence[Attachment]) -> list[Attachment]:
 
 def _code(name: str) -> FailureCode:
     return "invalid_file" if supported(Path(name)) else "unsupported_file"
+
+
+def _attempt(work: Callable[[], T]) -> T | None:
+    """The result of ``work``; where it fails the log is told."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - the thread must outlive whatever it meets
+        _report(error)
+        return None
 
 
 def _report(error: Exception) -> None:

@@ -5,6 +5,7 @@ it is here finds it again after a kill and a power cut. What is attached is inde
 background (`agents.doors.upload_work`).
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +24,11 @@ from indexes.i18n import t
 
 _PATIENCE = 60.0
 """Seconds that a removal waits for what is being indexed."""
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS, _MOST_SECONDS = 0.02, 0.5
+"""How often it looks: first, and after a while."""
+
+Done = Callable[[], bool]
+"""Tells whether what was begun has ended; may block."""
 
 
 class Uploads:
@@ -36,10 +41,15 @@ class Uploads:
         self._contents = Contents(folder)
         self._records = Records(folder)
         self._worker = Worker(folder, self._records, self._contents, shelf)
+        shelf.forgetting(self._records.forget_collection)
 
     def start(self) -> None:
         """Begin to index what waits."""
         self._worker.start()
+
+    def works(self) -> bool:
+        """Whether what waits will be indexed."""
+        return self._worker.works()
 
     def close(self) -> None:
         """Stop; what waits is kept."""
@@ -48,7 +58,12 @@ class Uploads:
 
     def settle(self, seconds: float) -> bool:
         """Wait until nothing waits any more, at most so long; whether that is so."""
-        return _until(lambda: not self._records.busy(), seconds)
+        end = time.monotonic() + seconds
+        while self._records.busy():
+            if time.monotonic() > end:
+                return False
+            time.sleep(_LOOK_SECONDS)
+        return True
 
     # -- files -------------------------------------------------------------------------------
 
@@ -88,14 +103,27 @@ class Uploads:
         """Where the bytes of a file are. Its name has the same suffix, and nothing else of it."""
         return self._contents.folder / file.content
 
-    def delete(self, caller: Caller, file_id: str) -> None:
-        """Delete a file of the caller's own, and its documents in every collection; all of it is
-        gone when this returns. Raises as `file` does, `ForbiddenError` for another key's file and
-        `LockedError` where a collection is kept busy for too long: it is deleted later."""
+    def delete(self, caller: Caller, file_id: str) -> Done:
+        """Begin to delete a file of the caller's own, and its documents in every collection; see
+        `removed`. Raises as `file` does, and `ForbiddenError` for another key's file."""
         if self.file(caller, file_id).owner != caller.key:
             raise ForbiddenError(t("Only the key that uploaded a file may delete it."))
         self._records.let_go(file_id)
-        self._await(lambda: not self._records.is_known(file_id))
+        self._worker.wake()
+        return lambda: not self._records.is_known(file_id)
+
+    async def removed(self, done: Done) -> None:
+        """Wait until all of it is gone, and hold no thread meanwhile. Raises `LockedError` where a
+        collection is kept busy for too long: it is removed later."""
+        end, pause = time.monotonic() + _PATIENCE, _LOOK_SECONDS
+        while not await asyncio.to_thread(done):
+            if time.monotonic() > end:
+                raise LockedError(
+                    t("The collection is busy. What is to be removed will be removed as soon as it "
+                      "is free.")
+                )  # fmt: skip
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _MOST_SECONDS)
 
     def _is_seen(self, caller: Caller, file_id: str) -> bool:
         names = self._records.collections_of(file_id)
@@ -144,12 +172,13 @@ class Uploads:
         self._worker.wake()
         return self.attachment(caller, collection, file_id)
 
-    def detach(self, caller: Caller, collection: str, file_id: str) -> None:
-        """Remove a file from a collection; its document is gone when this returns. Raises as
-        `attachment` and `delete` do."""
+    def detach(self, caller: Caller, collection: str, file_id: str) -> Done:
+        """Begin to remove a file from a collection, with its document; see `removed`. Raises as
+        `attachment` does."""
         one = self.attachment(caller, collection, file_id)
         self._records.detach(one)
-        self._await(lambda: not self._records.is_leaving(one.n))
+        self._worker.wake()
+        return lambda: not self._records.is_leaving(one.n)
 
     def by_source(
         self, caller: Caller, collection: str, sources: Sequence[str]
@@ -157,14 +186,6 @@ class Uploads:
         """Those of the documents ``sources`` of a collection that were uploaded."""
         self._shelf.collection(caller, collection)
         return self._records.by_source(collection, sources)
-
-    def _await(self, done: Callable[[], bool]) -> None:
-        self._worker.wake()
-        if not _until(done, _PATIENCE):
-            raise LockedError(
-                t("The collection is busy. What is to be removed will be removed as soon as it is "
-                  "free.")
-            )  # fmt: skip
 
     # -- batches -----------------------------------------------------------------------------
 
@@ -196,7 +217,6 @@ class Uploads:
     def create(self, caller: Caller, collection: str, facts: StoreFacts) -> None:
         """Make a collection that is described so. Raises as `Shelf.create` does."""
         self._shelf.create(caller, collection)
-        self._records.forget_collection(collection)
         self._records.set_store(collection, replace(facts, created=int(time.time())))
 
     def facts(self, caller: Caller, collection: str) -> StoreFacts:
@@ -219,16 +239,6 @@ class Uploads:
         """Delete a collection; the files that were uploaded are kept. Raises as `Shelf.delete`
         does."""
         self._shelf.delete(caller, collection)
-        self._records.forget_collection(collection)
-
-
-def _until(done: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            return False
-        time.sleep(_LOOK_SECONDS)
-    return True
 
 
 def _unknown(file_id: str) -> UnknownSourceError:

@@ -1,7 +1,9 @@
 """What a route asks for: the service, the caller, a slot; and how it waits."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends
@@ -40,8 +42,9 @@ def _actor(caller: "CallerOf") -> Caller:
     return caller
 
 
-async def _slot(service: "ServiceOf", caller: "CallerOf") -> AsyncGenerator[None]:
-    async with service.gate.slot(caller):
+async def _slot(request: Request, service: "ServiceOf", caller: "CallerOf") -> AsyncGenerator[None]:
+    async with AsyncExitStack() as stack:
+        await attended(request, stack.enter_async_context(service.gate.slot(caller)))
         yield
 
 
@@ -57,7 +60,8 @@ ActorOf = Annotated[Caller, Depends(_actor)]
 """`CallerOf` with the right «agent», else 403."""
 Slot = Annotated[None, Depends(_slot)]
 """A place among the requests that are answered at a time, held until the response, also a
-streamed one, has ended; 429 where there is none."""
+streamed one, has ended; 429 where there is none. Whoever leaves waits no more: so a route that
+reads its body itself, instead of declaring it, does not ask for one."""
 
 
 async def rag_of(service: Service, caller: Caller, name: str) -> RAG:
@@ -82,3 +86,19 @@ async def attended(request: Request, work: Coroutine[Any, Any, T]) -> T:
         for one in (task, gone):
             one.cancel()
         await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def attended_thread(request: Request, work: Callable[[threading.Event], T]) -> T:
+    """`attended` for what blocks: the event that ``work`` is given is set when the client leaves,
+    upon which it should end. It has ended when this does, so that a slot is held until then."""
+    gone = threading.Event()
+    task = asyncio.create_task(asyncio.to_thread(work, gone))
+
+    async def result() -> T:
+        return await asyncio.shield(task)
+
+    try:
+        return await attended(request, result())
+    finally:
+        gone.set()
+        await asyncio.wait({task})

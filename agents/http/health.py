@@ -85,6 +85,8 @@ def examine(service: Service) -> Readiness:
 
 
 def _storage(service: Service) -> State:
+    if not service.uploads.works():
+        return "failed"
     probe = service.home / f".ready-{os.getpid()}"
     try:
         probe.write_bytes(b"ok")

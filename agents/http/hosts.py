@@ -1,6 +1,7 @@
 """Who may come in at all: Host, key, Origin, requests a minute, and the size of a body."""
 
 import asyncio
+import math
 import re
 from ipaddress import ip_address
 from typing import Final
@@ -16,13 +17,18 @@ from agents.doors.rights import LOCAL, Caller
 from agents.doors.service import Service
 from agents.doors.settings import is_local
 from agents.http.failures import refusal, response_of
-from indexes.errors import BusyError, UnauthorizedError, UsageError, WaggleError
+from indexes.errors import UnauthorizedError, UsageError, WaggleError
 from indexes.i18n import t
 
 _CALLER: Final = "waggle.caller"
 _UPLOADS: Final = ("/v1/files",)
 _UNCOUNTED: Final = ("/healthz", "/readyz", "/metrics")
 _PUBLIC: Final = ("/widget.js", "/assets/")
+_KEYLESS: Final = frozenset({
+    "/", "/widget.js", "/favicon.ico", "/docs", "/openapi.json", *_UNCOUNTED, "/mcp",
+})  # fmt: skip
+_KEYLESS_BELOW: Final = ("/assets/", "/mcp/", "/.well-known/")
+_WHOLE: Final = 10
 _EXPOSED: Final = "x-request-id, retry-after, mcp-session-id"
 _METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
 _HEADER_NAMES: Final = re.compile(r"[\w\-, ]{0,2000}")
@@ -64,8 +70,10 @@ class Doorman:
             await _preflight(headers)(scope, receive, out)
             return
         try:
+            if _needs_key(scope["path"]):
+                caller_of(scope)
             self._count(scope)
-        except BusyError as error:
+        except WaggleError as error:
             await response_of(error)(scope, receive, out)
             return
         await self._let_in(scope, headers, receive, out)
@@ -139,27 +147,33 @@ class Doorman:
 
     async def _let_in(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         settings = self._service.settings
-        most = settings.upload_bytes if scope["path"] in _UPLOADS else settings.body_bytes
+        upload = scope["path"] in _UPLOADS
+        most = settings.upload_bytes if upload else settings.body_bytes
         if headers.get("content-length", "0").isdigit() and (
             int(headers.get("content-length", "0")) > most
         ):
             await refusal(413, _too_large(most), "too_large")(scope, receive, send)
             return
-        await self._app(scope, _Bounded(receive, most, settings.read_seconds), send)
+        seconds = settings.read_seconds
+        whole = math.inf if upload else _WHOLE * seconds
+        await self._app(scope, _Bounded(receive, most, seconds, whole), send)
 
 
 class _Bounded:
-    """Receives a body up to ``most`` bytes, each piece of it within ``seconds``."""
+    """Receives a body up to ``most`` bytes, each piece of it within ``seconds``, and all of it
+    within ``all_seconds``."""
 
-    def __init__(self, receive: Receive, most: int, seconds: float) -> None:
+    def __init__(self, receive: Receive, most: int, seconds: float, all_seconds: float) -> None:
         self._receive, self._most, self._seconds = receive, most, seconds
+        self._until = asyncio.get_running_loop().time() + all_seconds
         self._seen, self._whole = 0, False
 
     async def __call__(self) -> Message:
         if self._whole:  # from now on it is told only that the client has left
             return await self._receive()
         try:
-            async with asyncio.timeout(self._seconds):
+            now = asyncio.get_running_loop().time()
+            async with asyncio.timeout_at(min(now + self._seconds, self._until)):
                 message = await self._receive()
         except TimeoutError:
             raise HTTPException(
@@ -193,6 +207,12 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _needs_key(path: str) -> bool:
+    """Whether nothing, also of the body, is read without a key that holds. The rest is public, or
+    looks at the key itself before it reads."""
+    return path not in _KEYLESS and not path.startswith(_KEYLESS_BELOW)
 
 
 def _is_preflight(scope: Scope, headers: Headers) -> bool:

@@ -1,5 +1,6 @@
 """What is seen of the service: a log line, figures, a span and an audit line for each request."""
 
+import asyncio
 import json
 import logging
 import re
@@ -17,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agents.doors.rights import Caller
+from agents.doors.rights import LOCAL, Caller
 from agents.doors.service import Service
 from agents.http.depending import ReaderOf, ServiceOf
 from agents.http.hosts import caller_in
@@ -45,7 +46,8 @@ async def metrics(service: ServiceOf, caller: ReaderOf) -> Response:
     key that is bound to some does not get them."""
     if caller.collections is not None:
         raise ForbiddenError(t("The metrics need a key that is bound to no collection."))
-    return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    text = await asyncio.to_thread(service.metrics.text)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 class Observed:
@@ -94,7 +96,10 @@ class Observed:
         if seen.status in _REFUSED or seen.changes:
             outcome = "done" if seen.status < 400 else str(seen.status)
             what = f"{seen.method} {seen.route}"
-            self._service.audit.write(seen.key, what, outcome, seen.collection)
+            audit = self._service.audit
+            keyless = not seen.key or (seen.key == LOCAL.key and seen.status in _REFUSED)
+            write = audit.refused if keyless else audit.write
+            write(seen.key, what, outcome, seen.collection)
 
 
 class _Seen:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -14,6 +15,7 @@ from agents.http.failures import body_of
 from indexes.errors import WaggleError
 
 KEEP_ALIVE_SECONDS = 15.0
+SEND_SECONDS = 60.0
 _ALIVE = b": alive\n\n"
 
 
@@ -40,27 +42,33 @@ def events(
     source: AsyncGenerator[ServerEvent],
     *,
     keep_alive: float = KEEP_ALIVE_SECONDS,
+    patience: float = SEND_SECONDS,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """A stream of what ``source`` yields. The generator is closed when the client leaves. Where
-    nothing comes for ``keep_alive`` seconds, a comment is sent.
+    """A stream of what ``source`` yields. The generator is closed when the client leaves, or takes
+    nothing for ``patience`` seconds. Where nothing comes for ``keep_alive`` seconds, a comment is
+    sent.
 
     An error before the first event has the status that it stands for; one after it becomes an event
     «error», whose data is the body that it would have had, and ends the stream.
     """
-    return _EventStream(source, keep_alive, headers)
+    return _EventStream(source, keep_alive, patience, headers)
 
 
 class _EventStream(Response):
     media_type = "text/event-stream"
 
     def __init__(
-        self, source: AsyncGenerator[ServerEvent], keep_alive: float, headers: dict[str, str] | None
+        self,
+        source: AsyncGenerator[ServerEvent],
+        keep_alive: float,
+        patience: float,
+        headers: dict[str, str] | None,
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no",
                                   **(headers or {})})  # fmt: skip
         del self.headers["content-length"]
-        self._source, self._keep_alive = source, keep_alive
+        self._source, self._keep_alive, self._patience = source, keep_alive, patience
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         pump = asyncio.create_task(self._pump(send))
@@ -70,7 +78,7 @@ class _EventStream(Response):
         finally:
             gone.cancel()
             pump.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, ClientDisconnect):
                 await pump
 
     async def _pump(self, send: Send) -> None:
@@ -94,14 +102,17 @@ class _EventStream(Response):
             started = await self._send(send, failed.encode(), started)
         finally:
             await self._source.aclose()
-        if not started:
-            await send(self._start())
-        await send({"type": "http.response.body", "body": b""})
+        await self._send(send, b"", started, more=False)
 
-    async def _send(self, send: Send, data: bytes, started: bool) -> bool:
-        if not started:
-            await send(self._start())
-        await send({"type": "http.response.body", "body": data, "more_body": True})
+    async def _send(self, send: Send, data: bytes, started: bool, more: bool = True) -> bool:
+        """Raises `ClientDisconnect` where the client does not take it."""
+        try:
+            async with asyncio.timeout(self._patience):
+                if not started:
+                    await send(self._start())
+                await send({"type": "http.response.body", "body": data, "more_body": more})
+        except TimeoutError:
+            raise ClientDisconnect from None
         return True
 
     def _start(self) -> Message:

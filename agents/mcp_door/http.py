@@ -4,6 +4,7 @@ Nothing is kept between two requests: the key of each decides what it sees, a ke
 holds no more, and there is no session to be taken over. `/mcp/NAME` is about one collection.
 """
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -46,7 +47,7 @@ class _Door:
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         if scope["method"] != "POST":
             raise HTTPException(405, "Method Not Allowed", {"Allow": "POST"})
-        scope[_ACCESS] = self._access(scope)
+        scope[_ACCESS] = await asyncio.to_thread(self._access, scope)
         await self._bounded(scope, receive, send)
 
     async def _answer(self, scope: "Scope", receive: "Receive", send: "Send") -> None:

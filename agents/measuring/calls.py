@@ -145,7 +145,7 @@ def _stepwise(
         calls += new
         so_far.append(message)
         so_far += [
-            ToolMessage(DONE["en"], tool_call_id=call["id"], name=call["name"])
+            ToolMessage(DONE, tool_call_id=call["id"], name=call["name"])
             for call in message.tool_calls
         ]
     return Called(tuple(calls), answer, False, attempts, tuple(thoughts), usage)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TODAY: Final = date(2026, 1, 5)
 """The day of the cases that name none: a prompt that changes daily could not be measured again."""
-DONE: Final = {"en": "Done.", "zh": "完成。"}
+DONE: Final = "Done."
 _DATES: Final = (
     re.compile(r"(?P<y>\d{4})年(?P<m>\d{1,2})月(?P<d>\d{1,2})日"),
     re.compile(r"(?P<m>[A-Z][a-z]+) (?P<d>\d{1,2}), (?P<y>\d{4})"),
@@ -31,7 +31,7 @@ def tools_of(functions: Sequence[Mapping[str, Any]]) -> "list[BaseTool]":
     from langchain_core.tools import StructuredTool
 
     def done(**_: Any) -> str:
-        return DONE["en"]
+        return DONE
 
     return [
         StructuredTool(

@@ -81,7 +81,7 @@ def measure(
     chosen_set, runs = set_named(name), MeasuredRuns(home)
     folder = plan.data or data_folder()
     cases = choose(_read(chosen_set, folder, groups.split(",") if groups else ()), plan)
-    bench = Bench(chat, home, folder, plan.way, plan.seed, notice)
+    bench = Bench(chat, home, folder, plan.way, notice)
     with chosen_set.trials(bench) as trials:
         header = _bound(plan, chosen_set, bench, cases, trials, runs)
         writing = runs.continuing(resume, header) if resume else runs.writing(header)

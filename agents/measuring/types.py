@@ -78,7 +78,6 @@ class Bench:
     home: Path
     data: Path
     way: Way = "both"
-    seed: int = 0
     notice: "Notice | None" = None
 
 

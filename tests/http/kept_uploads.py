@@ -1,5 +1,6 @@
 """A service's uploads, at work in a process that may be killed."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,10 @@ def act(say: Say, home: Path) -> None:
             say(attached=name)
         uploads.settle(30)
         say(detaching="heather")
-        uploads.detach(LOCAL, NAME, ids["heather"])
+        asyncio.run(uploads.removed(uploads.detach(LOCAL, NAME, ids["heather"])))
         say(detached="heather")
         say(deleting="acacia")
-        uploads.delete(LOCAL, ids["acacia"])
+        asyncio.run(uploads.removed(uploads.delete(LOCAL, ids["acacia"])))
         say(deleted="acacia")
 
 

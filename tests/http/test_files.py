@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from openai import BadRequestError, NotFoundError, OpenAI
 
 from agents.doors.rights import LOCAL
 from agents.doors.service import Service
-from tests.http.serving import Running, opened, running
+from agents.http.app import create_app
+from tests.http.serving import Running, fill_home, opened, running
 
 LIME = b"Lime honey is pale and strong. It is gathered in July."
 HEATHER = "Heather honey is thick like jelly. 石楠蜜很稠。".encode()
@@ -25,6 +27,13 @@ HEATHER = "Heather honey is thick like jelly. 石楠蜜很稠。".encode()
 def api(server: Running) -> Iterator[OpenAI]:
     with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
         yield client
+
+
+def until(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def upload(api: OpenAI, name: str, data: bytes) -> str:
@@ -495,3 +504,42 @@ def test_a_file_is_sent_as_something_to_save(client: TestClient) -> None:
     assert response.content == page
     assert response.headers["content-type"] == "application/octet-stream"
     assert response.headers["content-disposition"].startswith("attachment")
+
+
+def test_removals_that_wait_leave_room_for_others(api: OpenAI, server: Running) -> None:
+    service, most = server.service, 40
+    files = [upload(api, f"{n}.txt", b"Hive %d gave honey." % n) for n in range(most)]
+    service.uploads.attach(LOCAL, "bees", {file: {} for file in files})
+    assert service.uploads.settle(20)
+    collection = service.shelf.collection(LOCAL, "bees")
+
+    def delete(file: str) -> int:
+        url = f"{server.url}/v1/files/{file}"
+        return httpx.delete(url, timeout=60, trust_env=False).status_code
+
+    with ThreadPoolExecutor(most) as threads:
+        with collection.writing():
+            deleting = [threads.submit(delete, file) for file in files]
+            until(lambda: not service.uploads.files(LOCAL))
+            url = f"{server.url}/api/collections"
+            assert httpx.get(url, timeout=10, trust_env=False).status_code == 200
+            assert not any(one.done() for one in deleting)
+        assert {one.result() for one in deleting} == {200}
+    assert sources(service, "bees") == {"dance.md", "花期.txt"}
+
+
+def test_one_collection_that_fails_does_not_hide_the_others(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_home(home, "wasps")
+    (home / "collections" / "wasps" / "waggle.db").write_bytes(b"no database" * 1000)
+    with (
+        opened(home, None) as service,
+        TestClient(create_app(service), base_url="http://127.0.0.1:8400") as client,
+    ):
+        names = [*service.shelf.names(LOCAL), "deleted-meanwhile"]
+        monkeypatch.setattr(service.shelf, "names", lambda _: names)
+        response = client.get("/v1/vector_stores")
+    assert response.status_code == 200
+    assert "wasps" in names
+    assert [one["id"] for one in response.json()["data"]] == ["vs_bees"]

@@ -129,6 +129,26 @@ def test_a_key_at_its_limit_does_not_hold_up_another() -> None:
     run(work())
 
 
+def test_a_queue_of_keys_at_their_limits_sends_nobody_away_who_fits() -> None:
+    async def work() -> None:
+        gate = Gate(ServeSettings(concurrency=3, queue=2))
+        greedy = [caller(key, concurrency=1) for key in "ab"]
+        async with AsyncExitStack() as stack:
+            for one in greedy:
+                await stack.enter_async_context(gate.slot(one))
+            waiting = [asyncio.create_task(_hold(gate, one)) for one in greedy]
+            await asyncio.sleep(0)
+            assert gate.waiting == 2
+            async with gate.slot(caller("modest")):
+                assert gate.running == 3
+                with pytest.raises(BusyError):
+                    await _hold(gate, caller("late"))
+        await asyncio.gather(*waiting)
+        assert gate.running == 0
+
+    run(work())
+
+
 async def _hold(gate: Gate, who: Caller) -> None:
     async with gate.slot(who):
         await asyncio.sleep(0)

@@ -81,3 +81,9 @@ def test_the_routes_are_listed_without_anything_from_elsewhere(client: TestClien
     assert "<script" not in response.text
     assert "http" not in response.text.replace("http-equiv", "").partition("<h1>")[0]
     assert "default-src 'none'" in response.headers["content-security-policy"]
+
+
+def test_a_worker_that_ended_is_seen(service: Service) -> None:
+    assert examine(service).storage == "ok"
+    service.uploads._worker.stop()
+    assert examine(service).storage == "failed"

@@ -184,6 +184,56 @@ def test_a_body_that_does_not_come_is_not_waited_for(home: Path) -> None:
         assert time.monotonic() - began < 4
 
 
+def test_a_body_that_comes_drop_by_drop_is_not_waited_for(home: Path) -> None:
+    with (
+        opened(home, None, read_seconds=0.2) as service, running(service) as server,
+        connected(server) as connection,
+    ):  # fmt: skip
+        began = time.monotonic()
+        connection.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+        )
+        connection.settimeout(0.05)
+        answer = b""
+        while not answer and time.monotonic() - began < 8:
+            connection.sendall(b" ")
+            with contextlib.suppress(TimeoutError):
+                answer = connection.recv(4096)
+        assert b" 408 " in answer.splitlines()[0]
+        assert time.monotonic() - began >= 2
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/ask", "/v1/files", "/mcp"])
+def test_no_body_is_waited_for_without_a_key(home: Path, path: str) -> None:
+    with (
+        opened(home, None, require_key=True) as service, running(service) as server,
+        connected(server) as connection,
+    ):  # fmt: skip
+        connection.settimeout(5)  # far less than a piece may take
+        connection.sendall(
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            "Content-Length: 100\r\n\r\n{".encode()
+        )
+        assert b" 401 " in connection.recv(4096).splitlines()[0]
+
+
+def test_without_a_key_the_public_routes_are_there_and_no_others(home: Path) -> None:
+    public = {"/", "/widget.js", "/favicon.ico", "/docs", "/openapi.json", "/assets/main.js",
+              "/healthz", "/readyz"}  # fmt: skip
+    with door(home, require_key=True) as (client, _):
+        routes = client.get("/openapi.json").json()["paths"]
+        for path in public:
+            assert client.get(path).status_code == (503 if path == "/readyz" else 200), path
+        for path, operations in routes.items():
+            for method in operations:
+                response = client.request(method, path)
+                assert (response.status_code == 401) == (path not in public), (method, path)
+        assert client.get("/.well-known/oauth-protected-resource").status_code == 404
+        assert client.get("/mcp").status_code == 405
+        assert client.get("/nothing").json()["error"]["code"] == "invalid_api_key"
+
+
 @given(st.text(max_size=40) | st.from_regex(r"https?://[\w.:\[\]@*/-]{0,30}", fullmatch=True))
 def test_an_origin_is_normal_or_refused(text: str) -> None:
     try:

@@ -17,8 +17,9 @@ from agents.doors.rights import LOCAL
 from agents.doors.service import Service
 from agents.http.app import create_app
 from agents.http.observing import JsonLines
+from indexes.errors import DamagedError
 from tests.http.chatting import ChatServer
-from tests.http.serving import opened
+from tests.http.serving import fill_home, opened
 
 CANARY = "canary-7f3a"
 
@@ -29,8 +30,8 @@ def lines_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
     return [json.loads(formatter.format(record)) for record in ours]
 
 
-def audit_of(home: Path) -> list[dict[str, str]]:
-    return [json.loads(line) for line in (home / "audit.jsonl").read_text("utf-8").splitlines()]
+def audit_of(home: Path, log: str = "audit") -> list[dict[str, str]]:
+    return [json.loads(line) for line in (home / f"{log}.jsonl").read_text("utf-8").splitlines()]
 
 
 def test_a_request_is_a_line_with_its_route_and_key(
@@ -82,7 +83,7 @@ def test_no_secret_and_no_text_is_in_any_log(
             client.get("/v1/models", headers={**headers, "Host": f"{CANARY}.example"})
             assert secret not in service.metrics.text().decode()
             assert CANARY not in service.metrics.text().decode()
-    audit = (home / "audit.jsonl").read_text("utf-8")
+    audit = "".join((home / f"{log}.jsonl").read_text("utf-8") for log in ("audit", "refused"))
     served = [r for r in caplog.records if not r.name.startswith("httpx2")]  # the test's client
     logged = "\n".join(map(JsonLines().format, served)) + "".join(capfd.readouterr())
     assert '"event": "request"' in logged
@@ -161,12 +162,12 @@ def test_who_is_refused_and_who_changes_something_is_written_down(home: Path) ->
             client.get("/metrics", headers=headers)
             client.delete("/test/vs_bees", headers=headers)
             client.get("/healthz")
-    lines = audit_of(home)
+    lines = audit_of(home) + audit_of(home, "refused")
     told = [(line["key"], line["what"], line["outcome"], line["collection"]) for line in lines]
     assert told == [
-        ("", "GET /metrics", "401", ""),
         (record.id, "GET /metrics", "403", ""),
         (record.id, "DELETE /test/{vector_store_id}", "done", "bees"),
+        ("", "GET /metrics", "401", ""),
     ]
     assert all(set(line) == {"when", "key", "what", "collection", "outcome"} for line in lines)
     assert stat.S_IMODE((home / "audit.jsonl").stat().st_mode) == 0o600
@@ -180,6 +181,35 @@ def test_the_audit_log_keeps_to_its_size(tmp_path: Path) -> None:
     assert len(files) == 6
     assert all(file.stat().st_size <= 2000 for file in files)
     assert "n199" in (tmp_path / "audit.jsonl").read_text("utf-8")
+
+
+def test_refusals_without_a_key_push_out_no_change(tmp_path: Path) -> None:
+    audit = Audit(tmp_path, most_bytes=2000)
+    audit.write("key_1", "DELETE /v1/vector_stores/{vector_store_id}", "done", "bees")
+    for _ in range(200):
+        audit.refused("", "GET /v1/models", "401")
+    assert [line["outcome"] for line in audit_of(tmp_path)] == ["done"]
+    files = sorted(tmp_path.glob("refused*.jsonl"))
+    assert len(files) == 2
+    assert all(file.stat().st_size <= 2000 for file in files)
+
+
+def test_without_a_key_nothing_pushes_out_a_change(home: Path) -> None:
+    with (
+        opened(home, None, require_key=True) as service,
+        TestClient(create_app(service), base_url="http://127.0.0.1:8400") as client,
+    ):
+        codes = [client.post(path).status_code for path in ("/", "/.well-known/x", "/v1/files")]
+    assert codes == [405, 404, 401]
+    assert len(audit_of(home, "refused")) == 3
+    assert not (home / "audit.jsonl").exists()
+
+
+def test_a_foreign_page_pushes_out_no_change(client: TestClient, home: Path) -> None:
+    client.delete("/v1/files/file-0", headers={"Origin": "https://evil.example"})
+    client.get("/healthz", headers={"Host": "evil.example"})
+    assert [line["outcome"] for line in audit_of(home, "refused")] == ["403", "421"]
+    assert not (home / "audit.jsonl").exists()
 
 
 def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
@@ -217,3 +247,27 @@ def test_a_request_is_a_span_below_that_of_its_caller(
     assert f"{span.parent.trace_id:032x}" == parent[3:35]
     assert span.attributes is not None
     assert span.attributes["http.response.status_code"] == 200
+
+
+def test_figures_take_no_time_of_the_event_loop_and_bear_a_failure(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_home(home, "wasps")
+    with (
+        opened(home, None) as service,
+        TestClient(create_app(service), base_url="http://127.0.0.1:8400") as client,
+    ):
+        bees, wasps = (service.shelf.collection(LOCAL, name) for name in ("bees", "wasps"))
+
+        def fails() -> int:
+            with pytest.raises(RuntimeError):
+                asyncio.get_running_loop()
+            raise DamagedError("damaged")
+
+        monkeypatch.setattr(bees, "generation", fails)
+        for one in (bees, wasps):
+            monkeypatch.setattr(one, "status", None)  # it looks at every file
+        text = client.get("/metrics").text
+        generation = wasps.generation()
+    assert f'waggle_index_generation{{collection="wasps"}} {generation:.1f}' in text
+    assert 'collection="bees"' not in text

@@ -155,6 +155,18 @@ def test_a_stop_ends_the_text(client: TestClient, chat_server: ChatServer) -> No
         assert text == "Food within fifty metres of the hive is told by a"
 
 
+@pytest.mark.parametrize("stop", [["."] * 5, ["x" * 257], "x" * 257])
+def test_no_more_stops_are_looked_for_than_openai_takes(
+    client: TestClient, stop: str | list[str]
+) -> None:
+    body = {"model": "waggle/bees", "messages": asked(), "stop": stop}
+    refused = client.post("/v1/chat/completions", json=body)
+    assert refused.status_code == 400
+    assert "at most 4 texts, each of at most 256" in refused.json()["error"]["message"]
+    body["stop"] = ["x" * 256] * 4
+    assert client.post("/v1/chat/completions", json=body).status_code == 200
+
+
 def test_several_candidates_are_written_side_by_side(
     api: openai.OpenAI, chat_server: ChatServer
 ) -> None:

@@ -1,9 +1,13 @@
 """``/v1/embeddings``, asked by OpenAI's own client and by LangChain."""
 
 import base64
+import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import openai
@@ -14,7 +18,7 @@ from pydantic import SecretStr
 
 from agents.http.app import create_app
 from tests.http.chatting import ChatServer
-from tests.http.serving import Running, fill_home, opened
+from tests.http.serving import Running, connected, fill_home, opened
 from tests.indexes.hash_embedder import HashEmbedder
 
 TEXTS = ["The waggle dance", "椴树在七月开花"]
@@ -100,3 +104,33 @@ def test_a_key_embeds_with_the_collections_it_sees(home: Path, chat_server: Chat
                     headers={"Authorization": f"Bearer {secret}"},
                 )  # fmt: skip
                 assert response.status_code == status
+
+
+def test_for_a_client_that_leaves_no_more_is_embedded(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.http.openai.embeddings._AT_ONCE", 1)
+    service, texts = server.service, [f"hive {n}" for n in range(200)]
+    embedder, begun = service.shelf.embedder(), threading.Event()
+    encode, running, done = embedder.encode, [], []
+
+    def slowly(some: list[str]) -> Any:
+        running.append(service.gate.running)
+        begun.set()
+        time.sleep(0.05)
+        done.extend(some)
+        return encode(some)
+
+    monkeypatch.setattr(embedder, "encode", slowly)
+    body = json.dumps({"model": "hash-64", "input": texts}).encode()
+    head = f"POST /v1/embeddings HTTP/1.1\r\nHost: {urlsplit(server.url).netloc}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with connected(server) as connection:
+        connection.sendall(head.encode() + body)
+        assert begun.wait(10)
+    end = time.monotonic() + 9
+    while service.gate.running and time.monotonic() < end:
+        time.sleep(0.01)
+    assert service.gate.running == 0
+    assert len(done) == len(running) < len(texts)  # the slot was held until the thread had ended
+    assert set(running) == {1}

@@ -4,6 +4,7 @@ import asyncio
 import json
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,42 @@ def test_no_other_file_can_be_named(tmp_path: Path, name: str) -> None:
         with pytest.raises(UnknownItemError):
             do(LOCAL, name)
     assert (tmp_path / "keys.json").exists()
+
+
+def test_the_responses_of_a_key_keep_to_their_bytes(tmp_path: Path) -> None:
+    size = len(kept(0).model_dump_json())
+    responses = KeptResponses(tmp_path, most_bytes=3 * size)
+    for number in range(5):
+        responses.keep(kept(number))
+        responses.keep(kept(number, key="other"))
+    assert len(list(tmp_path.rglob("resp_*.json"))) == 6
+    assert responses.get(LOCAL, kept(4).id) == kept(4)
+
+
+def test_responses_that_end_together_are_all_kept(tmp_path: Path) -> None:
+    """Each drops old ones while the others look at them."""
+    responses = KeptResponses(tmp_path, most=2)
+
+    def keep(numbers: range) -> None:
+        for number in numbers:
+            responses.keep(kept(number))
+
+    with ThreadPoolExecutor(8) as threads:
+        for done in [threads.submit(keep, range(n, n + 25)) for n in range(0, 200, 25)]:
+            done.result()
+    assert len(list(tmp_path.rglob("resp_*.json"))) <= 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_cannot_be_kept_is_sent(
+    client: TestClient, home: Path, stream: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    (home / "responses").write_text("in the way of the folder")
+    body = {"model": "waggle/bees", "input": QUESTION, "stream": stream}
+    answer = client.post("/v1/responses", json=body)
+    assert answer.status_code == 200
+    assert "response.completed" in answer.text if stream else answer.json()["output"]
+    assert "response not kept" in [record.message for record in caplog.records]
 
 
 def test_who_lost_a_collection_lost_what_was_said_of_it(tmp_path: Path) -> None:

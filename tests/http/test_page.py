@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
 
 import agents.http
-from agents.doors.feedback import Feedback, Opinion
+from agents.doors.feedback import Feedback, Opinion, _shares
 from agents.doors.service import Service
 from agents.http.page import POLICY, assets
 from tests.http.chatting import ChatServer
@@ -180,3 +182,34 @@ def test_opinions_do_not_fill_the_disk(tmp_path: Path) -> None:
     with (tmp_path / "feedback.jsonl").open("a") as file:
         file.write('{"cut off')
     assert list(feedback.kept())[-1]["question"] == "question 99"
+
+
+def test_a_key_that_says_much_pushes_out_no_other(tmp_path: Path) -> None:
+    feedback = Feedback(tmp_path, most_bytes=4000)
+    for key in ("quiet", "modest"):
+        feedback.keep(key, Opinion("helpful", "bees", f"question of {key}", "A"))
+    for number in range(200):
+        feedback.keep("loud", Opinion("copied", "bees", f"question {number}", "x" * 100))
+    said = list(feedback.kept())
+    assert [line["key"] for line in said[:2]] == ["quiet", "modest"]
+    numbers = [int(line["question"].split()[1]) for line in said[2:]]
+    assert numbers == list(range(200 - len(numbers), 200))
+    assert len(numbers) > 10
+    assert all(path.stat().st_size <= 4000 for path in tmp_path.iterdir())
+
+
+@given(st.dictionaries(st.text(max_size=3), st.integers(1, 1000), min_size=1), st.integers(0, 5000))
+def test_whoever_is_cut_has_no_less_than_any_other(sizes: dict[str, int], total: int) -> None:
+    shares = _shares(sizes, total)
+    assert sum(shares.values()) == min(total, sum(sizes.values()))
+    for key, share in shares.items():
+        assert share == sizes[key] or share >= max(shares.values()) - 1
+
+
+def test_an_opinion_is_not_a_book(client: TestClient, service: Service) -> None:
+    said = {"kind": "chosen", "collection": NAME, "question": "Q?", "answer": "A",
+            "others": ["x" * 39_000] * 2}  # fmt: skip
+    refused = client.post("/api/feedback", json=said)
+    assert refused.status_code == 400
+    assert "64000 bytes" in refused.json()["error"]["message"]
+    assert list(service.feedback.kept()) == []

@@ -1,16 +1,21 @@
 """The shelf: collections kept open, and the same words for what is not there and what is not to be
 known of."""
 
+import os
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
 from agents.doors.rights import LOCAL, Caller
 from agents.doors.service import Service
 from indexes.collection import Collection
 from indexes.errors import ForbiddenError, LockedError, UnknownCollectionError, UsageError
+from indexes.home import disk_usage
 from tests.http.chatting import ChatServer, chatting
 from tests.http.serving import fill_home, opened
 from tests.indexes.hash_embedder import HashEmbedder
@@ -84,7 +89,7 @@ def test_what_is_being_written_is_not_deleted(service: Service) -> None:
     ):
         service.shelf.collection(LOCAL, "bees")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("indexes.collection._LOCK_SECONDS", 0.05)
+            patch.setattr("agents.doors.shelf.PATIENCE", 0.05)
             with pytest.raises(LockedError):
                 service.shelf.delete(LOCAL, "bees")
     assert service.shelf.names(LOCAL) == ["bees"]
@@ -141,3 +146,80 @@ def test_without_a_chat_model_passages_are_the_answer(home: Path) -> None:
     with opened(home, None) as service:
         assert service.shelf.chat() is None
         assert service.shelf.rag(LOCAL, "bees").ask("round dance?").status == "no_model"
+
+
+def test_a_deletion_that_waits_holds_up_nobody_else(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = service.shelf
+    collection = shelf.collection(LOCAL, "bees")
+    taking, begun, free = collection.writing, threading.Event(), threading.Event()
+
+    def writing(patience: float | None = None) -> object:
+        begun.set()
+        return taking(patience)
+
+    monkeypatch.setattr("agents.doors.shelf.PATIENCE", 30.0)
+    with holding(collection, free):
+        monkeypatch.setattr(collection, "writing", writing)
+        deleting = threading.Thread(target=shelf.delete, args=(LOCAL, "bees"))
+        deleting.start()
+        assert begun.wait(10)
+        making = threading.Thread(target=shelf.create, args=(LOCAL, "wasps"), daemon=True)
+        making.start()
+        making.join(10)
+        told = shelf.names(LOCAL)
+        free.set()
+    deleting.join()
+    assert told == ["bees", "wasps"]
+    assert shelf.names(LOCAL) == ["wasps"]
+
+
+def test_a_deletion_gives_up_where_a_thread_writes_for_long(
+    client: TestClient, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.doors.shelf.PATIENCE", 0.05)
+    free = threading.Event()
+    with holding(service.shelf.collection(LOCAL, "bees"), free):
+        for path in ("/api/collections/bees", "/v1/vector_stores/vs_bees"):
+            assert client.delete(path).status_code == 409
+        free.set()
+    assert service.shelf.names(LOCAL) == ["bees"]
+
+
+@contextmanager
+def holding(collection: Collection, free: threading.Event) -> Iterator[None]:
+    """Another thread writes to the collection until it is told to be ``free``."""
+    held = threading.Event()
+
+    def hold() -> None:
+        with collection.writing():
+            held.set()
+            free.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    try:
+        yield
+    finally:
+        free.set()
+        thread.join()
+
+
+def test_the_size_of_a_folder_whose_files_go_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("kept", "gone"):
+        (tmp_path / "below").mkdir(exist_ok=True)
+        (tmp_path / "below" / name).write_bytes(b"12345")
+    assert disk_usage(tmp_path) == 10
+    walk = os.walk
+
+    def walking(top: Path) -> Iterator[object]:
+        for step in walk(top):
+            (tmp_path / "below" / "gone").unlink(missing_ok=True)
+            yield step
+
+    monkeypatch.setattr(os, "walk", walking)
+    assert disk_usage(tmp_path) == 5

@@ -99,6 +99,48 @@ def test_a_client_that_leaves_closes_the_generator_and_frees_its_slot(home: Path
         wait_until(lambda: not server.service.gate.running)
 
 
+def test_a_client_that_does_not_read_keeps_no_slot(home: Path) -> None:
+    watch = Watch()
+
+    async def source() -> AsyncGenerator[ServerEvent]:
+        try:
+            while True:
+                yield ServerEvent("x" * 100_000)
+        finally:
+            watch.closed.set()
+
+    def add(app: FastAPI) -> None:
+        @app.get("/test")
+        async def route(slot: Slot) -> Response:
+            return events(source(), patience=0.2)
+
+    with with_routes(home, add) as server, connected(server) as connection:
+        connection.sendall(b"GET /test HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert watch.closed.wait(10)
+        wait_until(lambda: not server.service.gate.running)
+
+
+def test_a_client_that_leaves_waits_for_no_slot(home: Path) -> None:
+    def add(app: FastAPI) -> None:
+        @app.post("/test")
+        async def route(slot: Slot, body: dict[str, int]) -> int:
+            return body["a"]
+
+    with with_routes(home, add, concurrency=1, queue_seconds=60) as server:
+        gate = server.service.gate
+        gate._running["other"] = 1
+        with connected(server) as connection:
+            connection.sendall(
+                b"POST /test HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                b'Content-Length: 7\r\n\r\n{"a":7}'
+            )
+            wait_until(lambda: gate.waiting == 1)
+        wait_until(lambda: gate.waiting == 0)
+        del gate._running["other"]
+        assert httpx.post(f"{server.url}/test", json={"a": 7}).json() == 7
+        assert gate.running == 0
+
+
 def test_a_slot_is_held_until_the_stream_has_ended(home: Path) -> None:
     def add(app: FastAPI) -> None:
         @app.get("/test")

@@ -1,7 +1,10 @@
 """Uploads beneath the door: whose they are, and what happens when things go wrong."""
 
+import asyncio
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from agents.doors.upload_types import StoreFacts
 from indexes.collection import Collection
 from indexes.errors import (
     ForbiddenError,
+    LockedError,
     UnknownCollectionError,
     UnknownSourceError,
     UsageError,
@@ -207,7 +211,7 @@ def test_a_removal_does_not_outrun_the_indexing(opened: Opened) -> None:
         opened.uploads.attach(LOCAL, "honey", {file: {}})
         if n % 2:
             assert opened.uploads.settle(10)
-        opened.uploads.detach(LOCAL, "honey", file)
+        asyncio.run(opened.uploads.removed(opened.uploads.detach(LOCAL, "honey", file)))
         assert opened.shelf.collection(LOCAL, "honey").status().documents == 0
     assert opened.uploads.settle(10)
     assert opened.shelf.collection(LOCAL, "honey").status().documents == 0
@@ -230,3 +234,84 @@ def test_what_an_upload_left_that_never_ended_is_swept(opened: Opened) -> None:
     assert incoming.path.exists()
     contents.sweep(written + 25 * 3600)
     assert not incoming.path.exists()
+
+
+def test_whoever_waits_for_a_removal_holds_no_thread(opened: Opened) -> None:
+    async def work() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        free = threading.Event()
+        waiting = [asyncio.create_task(opened.uploads.removed(free.is_set)) for _ in range(8)]
+        await asyncio.wait_for(asyncio.to_thread(time.monotonic), 10)
+        assert not any(task.done() for task in waiting)
+        free.set()
+        await asyncio.wait_for(asyncio.gather(*waiting), 10)
+
+    asyncio.run(work())
+
+
+def test_a_removal_that_takes_too_long_is_told(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.doors.uploads._PATIENCE", 0.05)
+    with pytest.raises(LockedError, match="busy"):
+        asyncio.run(opened.uploads.removed(lambda: False))
+
+
+def test_who_makes_a_collection_anew_keeps_what_is_attached(opened: Opened) -> None:
+    """Another key is quicker than the deletion: what it attaches is not forgotten with the rest."""
+    file = keep(opened, LOCAL)
+    forget, calls = opened.uploads._records.forget_collection, []
+
+    def anew() -> None:
+        opened.shelf.create(LOCAL, "honey")
+        opened.uploads.attach(LOCAL, "honey", {file: {}})
+
+    other = threading.Thread(target=anew)
+
+    def forgetting(name: str) -> None:
+        calls.append(name)
+        if len(calls) == 1:
+            other.start()
+            other.join(0.3)
+        forget(name)
+
+    opened.shelf.forgetting(forgetting)
+    opened.uploads.delete_collection(LOCAL, "honey")
+    other.join()
+    assert calls == ["honey", "honey"]
+    assert opened.uploads.settle(10)
+    assert [one.file for one in opened.uploads.attachments(LOCAL, "honey")] == [file]
+
+
+def test_a_collection_begins_without_the_rows_of_an_earlier_one(opened: Opened) -> None:
+    records = opened.uploads._records
+    records.set_store("amber", StoreFacts("old"))
+    opened.shelf.create(LOCAL, "amber")
+    assert opened.uploads.facts(LOCAL, "amber").name == "amber"
+    records.set_store("nowhere", StoreFacts("old"))
+    for name in ("amber", "nowhere"):
+        opened.shelf.forget_missing(name)
+    assert records.store("amber")
+    assert not records.store("nowhere")
+
+
+def test_what_cannot_be_swept_does_not_stop_the_worker(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with Opened(home) as opened:
+        opened.uploads.create(LOCAL, "honey", StoreFacts("honey"))
+    content = home / "uploads" / "content"
+    (content / "folder").mkdir()
+    strays = [content / f"{letter}.txt" for letter in "aemz"]
+    for stray in strays:
+        stray.write_bytes(b"stray")
+    remains = home / "deleted" / "wax-1" / "postings"
+    remains.mkdir(parents=True)
+    with Opened(home) as again:
+        file = keep(again, LOCAL)
+        again.uploads.attach(LOCAL, "honey", {file: {}})
+        assert again.uploads.settle(10)
+        assert again.uploads.attachment(LOCAL, "honey", file).state == "completed"
+        assert again.uploads.works()
+    assert not again.uploads.works()
+    assert not any(stray.exists() for stray in strays)
+    assert not list((home / "deleted").iterdir())

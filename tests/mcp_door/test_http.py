@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from mcp.types import (
 )
 from pydantic import AnyUrl
 
+from agents.doors.rights import Caller
 from agents.mcp_door.reading import LONGEST
 from tests.http.chatting import ChatServer
 from tests.http.serving import CHINESE, ENGLISH, Running, opened, running
@@ -302,3 +305,25 @@ def test_too_much_at_a_time_is_told(home: Path, chat_server: ChatServer) -> None
     one = opened(home, chat_server.url, concurrency=1, queue=0)
     with one as service, running(service) as server:
         run(lambda: work(server.url))
+
+
+def test_the_event_loop_does_not_wait_for_a_collection(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A collection that is just being opened may hold the shelf for long."""
+    shelf, begun, free = server.service.shelf, threading.Event(), threading.Event()
+    names = shelf.names
+
+    def slow(caller: Caller) -> list[str]:
+        begun.set()
+        free.wait(30)
+        return names(caller)
+
+    monkeypatch.setattr(shelf, "names", slow)
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(post, f"{server.url}/mcp/bees")
+        assert begun.wait(10)
+        alive = httpx.get(f"{server.url}/healthz", timeout=5, trust_env=False).status_code
+        done = asking.done()
+        free.set()
+        assert (alive, done, asking.result().status_code) == (200, False, 200)

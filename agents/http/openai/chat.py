@@ -23,7 +23,13 @@ from agents.http.openai.citing import annotations
 from agents.http.openai.conversing import Said, conversation_of
 from agents.http.openai.naming import target_of
 from agents.http.openai.sending import STREAMED
-from agents.http.openai.shapes import ChatRequest, check_format, check_tools, text_of
+from agents.http.openai.shapes import (
+    ChatRequest,
+    check_format,
+    check_tools,
+    stops_of,
+    text_of,
+)
 from agents.http.sse import ServerEvent, events
 from rag.types import Usage
 
@@ -43,10 +49,10 @@ async def complete(
     """Answer the last question of a conversation from the documents, or act on it. The name of the
     model, ``waggle/NAME`` or ``waggle/NAME/agent``, tells the collection."""
     check_format(body.response_format)
-    stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
     asking = Asking(
         service, caller, target_of(body.model), conversation_of(_said(body)), body.waggle,
-        tuple(stops), check_tools(body.tools, body.tool_choice), body.n or 1, body.temperature,
+        stops_of(body.stop), check_tools(body.tools, body.tool_choice), body.n or 1,
+        body.temperature,
     )  # fmt: skip
     reply = ChatReply(asking)
     if body.stream:

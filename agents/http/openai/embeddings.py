@@ -1,16 +1,17 @@
 """``/v1/embeddings``: texts to vectors, with the embedding model of a collection."""
 
-import asyncio
 import base64
+import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from agents.doors.rights import Caller
 from agents.doors.service import Service
-from agents.http.depending import CallerOf, ServiceOf, Slot
+from agents.http.depending import CallerOf, ServiceOf, Slot, attended_thread
 from agents.http.openai.naming import target_of, unknown_model
 from agents.http.openai.shapes import EmbeddingRequest
 from agents.shapes import Shape
@@ -21,6 +22,8 @@ from indexes.i18n import t
 
 router = APIRouter(tags=["openai"])
 _MOST_TEXTS = 2048
+_AT_ONCE = 64
+"""Texts after which it looks whether the client is still there."""
 
 
 class EmbeddingShape(Shape):
@@ -45,14 +48,16 @@ class EmbeddingsShape(Shape):
 
 @router.post("/v1/embeddings")
 async def embed(
-    body: EmbeddingRequest, service: ServiceOf, caller: CallerOf, _: Slot
+    request: Request, body: EmbeddingRequest, service: ServiceOf, caller: CallerOf, _: Slot
 ) -> EmbeddingsShape:
     """Embed texts with the model of a collection, named ``waggle/NAME`` or by its own name."""
     caller.check("read")
-    return await asyncio.to_thread(_embedded, body, service, caller)
+    return await attended_thread(request, partial(_embedded, body, service, caller))
 
 
-def _embedded(body: EmbeddingRequest, service: Service, caller: Caller) -> EmbeddingsShape:
+def _embedded(
+    body: EmbeddingRequest, service: Service, caller: Caller, gone: threading.Event
+) -> EmbeddingsShape:
     texts = _texts(body.input)
     embedder = _embedder(service, caller, body.model)
     if body.dimensions not in (None, embedder.dimension):
@@ -60,16 +65,25 @@ def _embedded(body: EmbeddingRequest, service: Service, caller: Caller) -> Embed
             t("The vectors of this model have {dimension} dimensions: leave out dimensions.",
               dimension=embedder.dimension)
         )  # fmt: skip
-    if body.input_type == "query":
-        vectors = np.array([embedder.embed_query(text) for text in texts], dtype=np.float32)
-    else:
-        vectors = embedder.encode(texts)
-    tokens = sum(embedder.count_tokens(text) for text in texts)
+    rows: list[Matrix] = []
+    tokens = 0
+    for begin in range(0, len(texts), _AT_ONCE):
+        if gone.is_set():
+            break
+        some = texts[begin : begin + _AT_ONCE]
+        rows.extend(_vectors(embedder, some, as_queries=body.input_type == "query"))
+        tokens += sum(map(embedder.count_tokens, some))
     return EmbeddingsShape(
-        data=_numbered(vectors, packed=body.encoding_format == "base64"),
+        data=_numbered(rows, packed=body.encoding_format == "base64"),
         model=body.model,
         usage=EmbeddingUsageShape(prompt_tokens=tokens, total_tokens=tokens),
     )
+
+
+def _vectors(embedder: Embedder, texts: list[str], *, as_queries: bool) -> Matrix:
+    if as_queries:
+        return np.array([embedder.embed_query(text) for text in texts], dtype=np.float32)
+    return embedder.encode(texts)
 
 
 def _texts(given: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]) -> list[str]:
@@ -97,7 +111,7 @@ def _embedder(service: Service, caller: Caller, model: str) -> Embedder:
     return service.shelf.collection(caller, target.collection).embedder
 
 
-def _numbered(vectors: Matrix, *, packed: bool) -> tuple[EmbeddingShape, ...]:
+def _numbered(vectors: Sequence[Matrix], *, packed: bool) -> tuple[EmbeddingShape, ...]:
     shown = _as_base64 if packed else _as_list
     return tuple(EmbeddingShape(index=n, embedding=shown(row)) for n, row in enumerate(vectors))
 

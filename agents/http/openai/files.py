@@ -97,7 +97,8 @@ async def one_file(service: ServiceOf, caller: ReaderOf, file_id: str) -> FileSh
 @router.delete("/v1/files/{file_id}")
 async def delete(service: ServiceOf, caller: WriterOf, file_id: str) -> FileDeletedShape:
     """Delete a file that this key has uploaded, and its documents in every collection."""
-    await asyncio.to_thread(service.uploads.delete, caller, file_id)
+    done = await asyncio.to_thread(service.uploads.delete, caller, file_id)
+    await service.uploads.removed(done)
     return FileDeletedShape(id=file_id)
 
 

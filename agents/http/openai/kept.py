@@ -5,7 +5,8 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from rag.retrieval.types import Turn
 
 _ID = re.compile(r"resp_[0-9a-f]{32}")
 _MOST = 1000
+_MOST_BYTES = 64_000_000
 
 
 class KeptResponse(BaseModel):
@@ -39,13 +41,15 @@ class KeptResponse(BaseModel):
 
 
 class KeptResponses:
-    """The responses below ``home``, the latest ``most`` of each key. Its methods block."""
+    """The responses below ``home``, of each key the latest ``most``, and no more than
+    ``most_bytes``. Its methods block."""
 
-    def __init__(self, home: Path, most: int = _MOST) -> None:
-        self._folder, self._most = home / "responses", most
+    def __init__(self, home: Path, most: int = _MOST, most_bytes: int = _MOST_BYTES) -> None:
+        self._folder, self._most, self._most_bytes = home / "responses", most, most_bytes
 
     def keep(self, kept: KeptResponse) -> None:
-        """Store a response, and drop the oldest of its key where there are too many."""
+        """Store a response, and drop the oldest of its key where there are too many. Raises
+        `OSError` where it cannot be written."""
         path = self._path(kept.key, kept.id)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomically(path, kept.model_dump_json().encode())
@@ -84,9 +88,20 @@ class KeptResponses:
         return self._folder / owner / f"{response_id}.json"
 
     def _prune(self, folder: Path) -> None:
-        kept = sorted((path.stat().st_mtime_ns, path) for path in folder.glob("resp_*.json"))
-        for _, path in kept[: -self._most]:
-            path.unlink(missing_ok=True)
+        latest = sorted(_sized(folder), reverse=True)
+        total = 0
+        for number, (_, path, size) in enumerate(latest):
+            total += size
+            if number >= self._most or total > self._most_bytes:
+                path.unlink(missing_ok=True)
+
+
+def _sized(folder: Path) -> Iterator[tuple[int, Path, int]]:
+    """When each response was kept, its file and its bytes; without those that go meanwhile."""
+    for path in folder.glob("resp_*.json"):
+        with suppress(FileNotFoundError):
+            found = path.stat()
+            yield found.st_mtime_ns, path, found.st_size
 
 
 def _turns(kept: KeptResponse) -> tuple[Turn, ...]:

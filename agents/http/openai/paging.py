@@ -40,10 +40,10 @@ def page(
     items: Sequence[ItemT],
     wanted: PageQuery,
     name: Callable[[ItemT], str],
-    shape: Callable[[ItemT], ShapeT],
+    shape: Callable[[ItemT], ShapeT | None],
 ) -> PageShape[ShapeT]:
-    """The wanted part of ``items``, which are in the order in which they were made. Raises
-    `UsageError` for a cursor that is none of them."""
+    """The wanted part of ``items``, which are in the order in which they were made, but those that
+    have no shape. Raises `UsageError` for a cursor that is none of them."""
     listed = items if wanted.order == "asc" else items[::-1]
     names = [name(item) for item in listed]
     start = _place(names, wanted.after) + 1 if wanted.after else 0
@@ -52,7 +52,7 @@ def page(
         start = max(start, end - wanted.limit)
     until = min(end, start + wanted.limit)
     return PageShape(
-        data=tuple(shape(item) for item in listed[start:until]),
+        data=tuple(one for one in map(shape, listed[start:until]) if one is not None),
         first_id=names[start] if start < until else None,
         last_id=names[until - 1] if start < until else None,
         has_more=until < end or (bool(wanted.before) and start > 0 and not wanted.after),

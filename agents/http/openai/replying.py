@@ -1,6 +1,7 @@
 """A response on its way: as a whole, or as the events of a stream."""
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
@@ -32,6 +33,8 @@ from indexes.i18n import t
 from indexes.types import SearchResult
 
 _RESULTS = "file_search_call.results"
+_log = logging.getLogger("waggle.http")
+
 _Told = AsyncGenerator[tuple[str, dict[str, Any]]]
 """Types of events, each with what it tells."""
 
@@ -197,8 +200,16 @@ class ResponseReply:
             usage=ResponseUsageShape.of(ready.usage),
         )  # fmt: skip
         if self._body.store is not False:
-            await asyncio.to_thread(self._kept.keep, self._kept_as(response, ready))
+            await self._keep(self._kept_as(response, ready))
         return response
+
+    async def _keep(self, kept: KeptResponse) -> None:
+        """A disk that is full takes no answer away."""
+        try:
+            await asyncio.to_thread(self._kept.keep, kept)
+        except OSError as error:
+            fields = {"id": kept.id, "reason": error.strerror or type(error).__name__}
+            _log.warning("response not kept", extra={"fields": fields})
 
     def _kept_as(self, response: dict[str, Any], ready: Ready) -> KeptResponse:
         own = conversation_of(map(said, self._items))

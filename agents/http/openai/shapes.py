@@ -15,6 +15,8 @@ from indexes.i18n import t
 
 MOST_PASSAGES = 50
 MOST_CANDIDATES = 8
+_MOST_STOPS = 4
+_LONGEST_STOP = 256
 _TEXTS = frozenset({"text", "input_text", "output_text", "refusal"})
 
 
@@ -151,6 +153,18 @@ def check_format(wanted: dict[str, Any] | None) -> None:
         raise UsageError(
             t("An answer is text with sources, not JSON: leave out response_format (text.format).")
         )
+
+
+def stops_of(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """What ends an answer. Raises `UsageError` for more than OpenAI's API takes, as each is looked
+    for with every piece of the answer."""
+    stops = (given,) if isinstance(given, str) else tuple(given or ())
+    if len(stops) > _MOST_STOPS or any(len(stop) > _LONGEST_STOP for stop in stops):
+        raise UsageError(
+            t("«stop» may hold at most {most} texts, each of at most {longest} characters. "
+              "Send fewer.", most=_MOST_STOPS, longest=_LONGEST_STOP)
+        )  # fmt: skip
+    return stops
 
 
 def check_tools(tools: Sequence[dict[str, Any]] | None, choice: object) -> tuple[str, ...]:

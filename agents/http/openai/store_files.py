@@ -11,8 +11,10 @@ from fastapi import APIRouter, Query
 
 from agents.doors.rights import Caller
 from agents.doors.service import Service
+from agents.doors.shelf import PATIENCE
 from agents.doors.upload_names import DOCUMENT_ID, file_id_of
 from agents.doors.upload_types import Attributes, State
+from agents.doors.uploads import Done
 from agents.http.depending import ReaderOf, ServiceOf, WriterOf
 from agents.http.incoming import Incoming
 from agents.http.openai.paging import PageQuery, PageShape, page
@@ -110,7 +112,8 @@ async def detach(
     service: ServiceOf, caller: WriterOf, vector_store_id: str, file_id: str
 ) -> StoreFileDeletedShape:
     """Remove a file from a collection; an upload is kept."""
-    await asyncio.to_thread(_detach, service, caller, name_of(vector_store_id), file_id)
+    done = await asyncio.to_thread(_detach, service, caller, name_of(vector_store_id), file_id)
+    await service.uploads.removed(done)
     return StoreFileDeletedShape(id=file_id)
 
 
@@ -145,12 +148,13 @@ def _file(service: Service, caller: Caller, name: str, file_id: str) -> StoreFil
         raise
 
 
-def _detach(service: Service, caller: Caller, name: str, file_id: str) -> None:
+def _detach(service: Service, caller: Caller, name: str, file_id: str) -> Done:
     try:
-        service.uploads.detach(caller, name, file_id)
+        return service.uploads.detach(caller, name, file_id)
     except UnknownSourceError:
         source = _file(service, caller, name, file_id).source
-        service.shelf.collection(caller, name).remove([source])
+        service.shelf.collection(caller, name).remove([source], patience=PATIENCE)
+        return lambda: True
 
 
 def _texts(service: Service, caller: Caller, name: str, file_id: str) -> TextsShape:

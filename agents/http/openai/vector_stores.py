@@ -4,11 +4,13 @@ collection ``NAME``."""
 import asyncio
 import re
 import secrets
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import Field
 
 from agents.doors.filters import Filter, where_of
@@ -16,7 +18,7 @@ from agents.doors.rights import Caller
 from agents.doors.service import Service
 from agents.doors.upload_names import file_id_of, filename_of
 from agents.doors.upload_types import Attachment, StoreFacts
-from agents.http.depending import ReaderOf, ServiceOf, Slot, WriterOf
+from agents.http.depending import ReaderOf, ServiceOf, Slot, WriterOf, attended_thread
 from agents.http.incoming import Incoming
 from agents.http.openai import store_batches, store_files
 from agents.http.openai.paging import PageOf, PageQuery, PageShape, page
@@ -31,7 +33,7 @@ from agents.http.openai.store_shapes import (
     store_id,
 )
 from agents.shapes import Shape
-from indexes.errors import UsageError
+from indexes.errors import CollectionError, UsageError
 from indexes.home import disk_usage
 from indexes.i18n import t
 from indexes.types import SearchResult
@@ -39,6 +41,8 @@ from indexes.types import SearchResult
 router = APIRouter(tags=["openai"])
 router.include_router(store_files.router)
 router.include_router(store_batches.router)
+
+T = TypeVar("T")
 
 _MOST_QUERIES = 10
 _PLAIN = re.compile(r"[^\w.-]+")
@@ -175,10 +179,16 @@ async def delete(service: ServiceOf, caller: WriterOf, vector_store_id: str) -> 
 
 @router.post("/v1/vector_stores/{vector_store_id}/search")
 async def search(
-    service: ServiceOf, caller: ReaderOf, vector_store_id: str, body: SearchRequest, _: Slot
+    request: Request,
+    service: ServiceOf,
+    caller: ReaderOf,
+    vector_store_id: str,
+    body: SearchRequest,
+    _: Slot,
 ) -> HitsShape:
     """The best passages for a query, among the files that the filters let through."""
-    return await asyncio.to_thread(_search, service, caller, name_of(vector_store_id), body)
+    work = partial(_search, service, caller, name_of(vector_store_id), body)
+    return await attended_thread(request, work)
 
 
 # What follows may block.
@@ -207,14 +217,25 @@ def _new_name(service: Service, caller: Caller, wish: str) -> str:
 
 
 def _listed(service: Service, caller: Caller, wanted: PageQuery) -> PageShape[StoreShape]:
-    stores = [(service.uploads.facts(caller, name), name) for name in service.shelf.names(caller)]
-    stores.sort(key=lambda one: (one[0].created, one[1]))
+    facts = partial(service.uploads.facts, caller)
+    known = [(_if_whole(facts, name), name) for name in service.shelf.names(caller)]
+    stores = [(one.created, name) for one, name in known if one]
+    stores.sort()
     return page(
         stores,
         wanted,
         lambda one: store_id(one[1]),
-        lambda one: _store(service, caller, one[1]),
+        lambda one: _if_whole(partial(_store, service, caller), one[1]),
     )
+
+
+def _if_whole(look: Callable[[str], T], name: str) -> T | None:
+    """What is seen of a collection; nothing of one that is damaged, or has been deleted
+    meanwhile: the list of the others is told still."""
+    try:
+        return look(name)
+    except (CollectionError, FileNotFoundError):
+        return None
 
 
 def _store(service: Service, caller: Caller, name: str) -> StoreShape:
@@ -255,12 +276,16 @@ def _check_expiry(given: object) -> None:
         )
 
 
-def _search(service: Service, caller: Caller, name: str, body: SearchRequest) -> HitsShape:
+def _search(
+    service: Service, caller: Caller, name: str, body: SearchRequest, gone: threading.Event
+) -> HitsShape:
     collection = service.shelf.collection(caller, name)
     where = where_of(body.filters) if body.filters else None
     queries = [body.query] if isinstance(body.query, str) else body.query
     best: dict[str, SearchResult] = {}
     for query in queries:
+        if gone.is_set():
+            break
         for one in collection.search(query, body.max_num_results, where=where).results:
             known = best.get(one.chunk_id)
             if known is None or known.score < one.score:

@@ -1,6 +1,7 @@
 """``/api/collections``: what can be asked, its documents, and their text. ``/api/me``: who asks."""
 
 import asyncio
+from functools import partial
 from importlib.metadata import version
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.doors.rights import Right
+from agents.doors.shelf import PATIENCE
 from agents.http.depending import CallerOf, ReaderOf, ServiceOf, WriterOf, rag_of
 from agents.shapes import DocumentShape, ListShape, RemoveShape, Shape
 from indexes.collection import Collection
@@ -108,7 +110,8 @@ async def remove(
     """Remove a document from the collection; its file stays. The answer is the receipt."""
     rag = await rag_of(service, caller, collection)
     await asyncio.to_thread(_named, rag.collection, source)
-    return RemoveShape.of(await asyncio.to_thread(rag.collection.remove, [source]))
+    work = partial(rag.collection.remove, [source], patience=PATIENCE)
+    return RemoveShape.of(await asyncio.to_thread(work))
 
 
 @router.get("/api/collections/{collection}/text")
