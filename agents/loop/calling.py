@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Way = Literal["auto", "native", "json"]
 
 _RETRIES: Final = 2
-_STEP_TOKENS: Final = 1024
+STEP_TOKENS: Final = 1024
 """What a step may be long, where the chat model allows itself less: an answer, or a note."""
 _LEAST_TOKENS: Final = 64
 _MOST_UNSUITED: Final = 2
@@ -139,7 +139,7 @@ class Calling(AgentMiddleware[Any, Any, Any]):
 
     def _room(self, turns: Sequence[BaseMessage]) -> int | None:
         """How many tokens the step may have; ``None`` where nobody says what the model reads."""
-        allowed = max(getattr(self._chat, "max_tokens", None) or 0, _STEP_TOKENS)
+        allowed = max(getattr(self._chat, "max_tokens", None) or 0, STEP_TOKENS)
         window = self._budget.window() if self._budget else None
         if self._budget is None or window is None:
             return None

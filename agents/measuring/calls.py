@@ -176,9 +176,10 @@ def _native(
     bench: Bench, messages: "Sequence[BaseMessage]", added: str, tools: "Sequence[BaseTool]",
     most: int,
 ) -> Called:  # fmt: skip
-    """One request; all calls that come back count."""
+    """One request, as long as a step may be; all calls that come back count."""
     from langchain_core.messages import SystemMessage
 
+    from agents.loop.calling import STEP_TOKENS
     from agents.loop.replies import calls_in
     from rag.models.chat import endpoint_errors
 
@@ -186,7 +187,8 @@ def _native(
     try:
         with endpoint_errors(bench.chat):
             system = [SystemMessage(added)] if added else []
-            reply = bench.chat.bind_tools(list(tools)).invoke([*system, *messages])
+            bound = bench.chat.bind_tools(list(tools))
+            reply = bound.invoke([*system, *messages], max_tokens=STEP_TOKENS)
     except ContextOverflowError as error:
         return Called((), error=str(error))
     calls = tuple((call["name"], call["args"]) for call in reply.tool_calls)
