@@ -2,21 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from agents.loop.types import Approval, Limits, Mode
-from indexes.settings import load_settings
+from indexes.settings import Listed, Names, load_settings
 
-
-def _split(value: object) -> object:
-    """What a variable or an option holds, as the list that it means: ``a,b``."""
-    if not isinstance(value, str):
-        return value
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
-Prices = Annotated[tuple[NonNegativeFloat, NonNegativeFloat], BeforeValidator(_split)]
+Prices = Annotated[tuple[NonNegativeFloat, NonNegativeFloat], Listed]
 
 
 class AgentSettings(BaseModel):

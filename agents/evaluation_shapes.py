@@ -51,7 +51,7 @@ class FitShape(Shape):
     questions: int
 
 
-class EvalShape(Shape):
+class MeasureShape(Shape):
     run: str
     file: str
     dataset: str
@@ -62,6 +62,9 @@ class EvalShape(Shape):
     complete: bool
     scores: tuple[ScoresShape, ...]
     comparisons: tuple[ComparisonShape, ...]
+
+
+class EvalShape(MeasureShape):
     calibration: Mapping[str, FitShape]
 
 

@@ -10,6 +10,7 @@ from agents.evaluation_shapes import (
     ChangeShape,
     ComparisonShape,
     FigureShape,
+    MeasureShape,
     RunShape,
     ScoresShape,
 )
@@ -18,7 +19,7 @@ from agents.measuring.records import MeasuredRun, MeasuredRuns
 from agents.measuring.running import MeasurePlan, measure
 from agents.measuring.sets import set_named
 from agents.measuring.types import TaskSet
-from agents.measuring_shapes import MeasureShape, MeasuresShape
+from agents.measuring_shapes import MeasuresShape
 from agents.terminal import Terminal
 from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t

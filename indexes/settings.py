@@ -17,7 +17,15 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 
 from indexes.errors import UsageError
 from indexes.i18n import t
@@ -33,6 +41,17 @@ def _expand(path: Path) -> Path:
 
 
 UserPath = Annotated[Path, AfterValidator(_expand)]
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+Listed = BeforeValidator(_split)
+"""Makes a list of what a variable or an option holds: ``a,b``."""
+Names = Annotated[tuple[str, ...], Listed]
 
 
 def default_home() -> Path:

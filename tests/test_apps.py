@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from indexes.collection import Collection
+from tests.rag.scripted_server import closed_port
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ROOT / "apps"
@@ -61,14 +61,8 @@ def until(true: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def test_the_fastapi_app(environment: dict[str, str]) -> None:
-    port = free_port()
+    port = closed_port()
     command = [sys.executable, "-m", "uvicorn", "--app-dir", "apps", "fastapi_app:app"]
     url = f"http://127.0.0.1:{port}"
     with listening([*command, "--port", str(port)], environment, f"{url}/openapi.json"):

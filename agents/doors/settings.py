@@ -3,26 +3,18 @@
 from ipaddress import ip_address
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from agents.doors.origins import origin_of
-from indexes.settings import load_settings
+from indexes.settings import Names, load_settings
 
 _MB = 1_000_000
-
-
-def _split(value: object) -> object:
-    """What a variable or an option holds, as the list that it means: ``a,b``."""
-    if not isinstance(value, str):
-        return value
-    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _origins(given: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(origin_of, given))
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Origins = Annotated[Names, AfterValidator(_origins)]
 
 

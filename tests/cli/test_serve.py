@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from rag.serving.environment import MARK, environment_folder, requirement
+from tests.rag.scripted_server import closed_port
 
 Command = Callable[..., Any]
 
@@ -170,12 +171,6 @@ def test_models_list_shows_what_is_served(
     assert "bge-reranker-v2-m3" in waggle("models", "list", "--home", home).out
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def stand_in(home: Path, folder: Path) -> Path:
     """Put a stand-in for vLLM where its environment would be; the file it notes its call in."""
     script, noted = folder / "stand_in.py", folder / "called.json"
@@ -192,7 +187,7 @@ def stand_in(home: Path, folder: Path) -> Path:
 def test_runs_the_server_until_it_is_interrupted(
     home: Path, tmp_path: Path, environment: Callable[[], dict[str, str]]
 ) -> None:
-    noted, port = stand_in(home, tmp_path), free_port()
+    noted, port = stand_in(home, tmp_path), closed_port()
     command = [sys.executable, "-m", "cli", "models", "serve", "smollm2-135m-instruct"]
     process = subprocess.Popen(
         [*command, "--port", str(port), "--home", str(home)], env=environment(), text=True,

@@ -4,6 +4,7 @@ quotes, and the service over both, in this process and behind a real socket."""
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from fastapi import FastAPI
@@ -11,8 +12,12 @@ from fastapi.testclient import TestClient
 
 from agents.doors.service import Service
 from agents.http.app import create_app
+from tests.http.browsing import chromium
 from tests.http.chatting import ChatServer, chatting
 from tests.http.serving import NAME, Running, fill_home, opened, running
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +65,10 @@ def server(service: Service) -> Iterator[Running]:
     """The same service behind a real socket."""
     with running(service) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """Chromium, for all tests of a module."""
+    with chromium() as browser:
+        yield browser

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agents.doors.service import Service
-from tests.http.browsing import Seen, chromium, new_context, script, watched
+from tests.http.browsing import Seen, new_context, script, watched
 from tests.http.chatting import ChatServer, quoting
 from tests.http.serving import CHINESE, NAME, Running, opened, running
 
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 
 QUESTION = "How long is a second of waggling in kilometres?"
 PROPOLIS = "Propolis is a resin that bees gather from the buds of poplars."
-
-
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -7,19 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.http.browsing import chromium, new_context, watched
+from tests.http.browsing import new_context, watched
 from tests.http.chatting import ChatServer
 from tests.http.serving import Running
 from tests.http.test_runs import ANSWER, NOTE, SEARCH, WRITE, acting, say
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexes.collection import Collection
-from tests.http.browsing import chromium, new_context, script, watched, web_page
+from tests.http.browsing import new_context, script, watched, web_page
 from tests.http.chatting import ChatServer, quoting
 from tests.http.serving import NAME, opened, running
 from tests.indexes.hash_embedder import HashEmbedder
@@ -28,12 +28,6 @@ ALLOWED = (
 )
 ATTRIBUTES = {"dir", "start", "tabindex", "class", "data-language", "href", "target", "rel"}
 LINKS = "[...document.querySelectorAll('.answer a')].map((a) => [a.protocol, a.rel])"
-
-
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    with chromium() as browser:
-        yield browser
 
 
 def infested(home: Path, corpus: str) -> None:

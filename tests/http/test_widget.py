@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.http.browsing import chromium, new_context, script, watched, web_page
+from tests.http.browsing import new_context, script, watched, web_page
 from tests.http.chatting import ChatServer
 from tests.http.serving import NAME, Running, opened, running
 
@@ -20,12 +20,6 @@ button {{ display: none; }}</style>
 </head><body><h1>Linden Lane Apiary</h1>
 <script src="{url}/widget.js" data-collection="{collection}" data-key="{key}"
   data-title="Ask the bees" data-greeting="What would you like to know?"></script></body></html>"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    with chromium() as browser:
-        yield browser
 
 
 @contextmanager

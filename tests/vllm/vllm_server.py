@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import socket
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +17,7 @@ from rag.serving.launch import serve
 from rag.serving.models import ServedModel, find_served
 from rag.serving.plan import ServeOptions, ServePlan, plan
 from rag.serving.running import log_file, running, server_url
+from tests.rag.scripted_server import closed_port
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -105,7 +105,7 @@ def chat_plan(model: str, adapter: Path) -> ServePlan:
     """A start for few and short requests, on a GPU where the environment lets one be seen."""
     known = model if Path(model).is_dir() else find_served(model)
     loras = ((ADAPTER, str(adapter)),) if adapter.is_dir() else ()
-    options = ServeOptions(port=_free_port(), context=CONTEXT, loras=loras)
+    options = ServeOptions(port=closed_port(), context=CONTEXT, loras=loras)
     made = _for_tests(plan(known, find_hardware(), options))
     arguments = made.arguments
     if not made.model.tool_parser:  # vLLM calls no tool without one, not even when told which
@@ -117,7 +117,7 @@ def chat_plan(model: str, adapter: Path) -> ServePlan:
 
 def pooling_plan(model: ServedModel) -> ServePlan:
     """A start for an embedding model or a reranker."""
-    return _for_tests(plan(model, find_hardware(), ServeOptions(port=_free_port())))
+    return _for_tests(plan(model, find_hardware(), ServeOptions(port=closed_port())))
 
 
 def _for_tests(made: ServePlan) -> ServePlan:
@@ -128,9 +128,3 @@ def _for_tests(made: ServePlan) -> ServePlan:
         environment["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
     return replace(made, environment=environment)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
