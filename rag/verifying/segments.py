@@ -12,6 +12,7 @@ _LONGEST = 2000
 """Characters after which a sentence without an end is cut."""
 _LEAD = re.compile(r"\s*(?:(?:[-*•]|\d{1,2}[.)、])[ \t]+)?")
 _STOP = re.compile(r"\n|[。！？｡．]+|[.!?]+")
+_STOPS = "。！？｡．.!?"
 _CLOSING = "”’」』）)》〉〕\"'*_"
 _BETWEEN = r"[ \t]{0,3}"
 _MARK = re.compile(
@@ -46,6 +47,11 @@ class Segment:
     def is_claim(self) -> bool:
         """Whether it says anything: rules and fences do not."""
         return any(char.isalnum() for char in self.text)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it ends as a sentence does."""
+        return self.text.rstrip(_CLOSING)[-1:] in tuple(_STOPS)
 
 
 class Segments:
@@ -95,8 +101,9 @@ def _end(text: str, start: int, seen: int, *, last: bool) -> tuple[int | None, i
 
 
 def _after(text: str, stop: re.Match[str], *, last: bool) -> int | None:
-    """The end of the sentence that may end at ``stop``, with its closing quotes and its marks; -1
-    where none ends, ``None`` where what has come does not tell."""
+    """The end of the sentence that may end at ``stop``, with its closing quotes and its marks, and
+    the full stop that models put behind those once more; -1 where none ends, ``None`` where what
+    has come does not tell."""
     if stop[0] == "\n":
         return stop.start()
     end = stop.end()
@@ -109,6 +116,8 @@ def _after(text: str, stop: re.Match[str], *, last: bool) -> int | None:
         elif match := _MARK.match(text, at):
             at = end = match.end()
             marked = True
+        elif marked and text[at] in _STOPS:
+            at = end = at + 1
         elif not last and _MARK_BEGUN.match(text, at):
             return None
         else:
@@ -137,6 +146,8 @@ def _segment(raw: str) -> Segment:
     parts.append(body[last:])
     text = parts[0]
     for part in parts[1:]:
+        if text[-1:] and text[-1] in _STOPS:
+            part = part.lstrip(_STOPS + " \t")  # noqa: PLW2901
         joined = text[-1:].isascii() and text[-1:].isalnum() and part[:1].isalnum()
         text += f" {part}" if joined else part
     lead_in = _LEAD_IN.match(text)

@@ -49,7 +49,8 @@ class Verdict:
 class Verifying:
     """Takes an answer piece by piece and gives what may be shown of it.
 
-    ``strict`` drops the sentences that no passage holds; else `UNSUPPORTED` marks them. The first
+    ``strict`` drops the sentences that no passage holds; else `UNSUPPORTED` marks them. A sentence
+    that was said before, word for word, is dropped: small models repeat themselves. The first
     sentences wait until one is supported and the words ``awaited`` have been said, or until no
     more comes.
     """
@@ -69,6 +70,7 @@ class Verifying:
         self._segments = Segments()
         self._held: list[str] = []
         self._text = ""
+        self._said: set[str] = set()
         self._supported = False
         self._citations: list[Citation] = []
         self._marks = self._marks_held = self._claims = self._claims_held = 0
@@ -80,10 +82,14 @@ class Verifying:
             shown += yield from self._show(segment)
         return shown
 
-    def finish(self) -> Steps[Verdict]:
-        """No more comes."""
+    def finish(self, *, cut: bool = False) -> Steps[Verdict]:
+        """No more comes. Of an answer that was ``cut`` off, a sentence that is not whole is left
+        out, unless it is all that there is."""
+        rest = list(self._segments.close())
+        if cut and rest and (self._said or rest[1:]) and not rest[-1].is_whole:
+            del rest[-1]
         shown = ""
-        for segment in self._segments.close():
+        for segment in rest:
             shown += yield from self._show(segment)
         self._awaited = ""
         shown += self._release()
@@ -123,6 +129,9 @@ class Verifying:
         claim = Claim(segment.text, self._question)
         if not segment.is_claim:
             return segment.lead + segment.text, False
+        if (said := fold(segment.text).text) in self._said:
+            return "", False
+        self._said.add(said)
         findings: list[Finding] = []
         if not claim.says_nothing:
             findings = yield from self._findings(claim, segment)

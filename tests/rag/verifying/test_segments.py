@@ -26,6 +26,15 @@ def test_sentences_become_claims_with_their_marks() -> None:
     assert not any(segment.is_claim for segment in segments("[1] [0] ...\n\n"))
 
 
+def test_a_full_stop_that_stands_again_behind_the_mark_is_dropped() -> None:
+    assert segments("蜜蜂跳舞。[1]。好。[2] . Bees fly! [1].[2] Why?") == [
+        Segment("", "蜜蜂跳舞。", (1,)),
+        Segment("", "好。", (2,)),
+        Segment(" ", "Bees fly!", (1, 2)),
+        Segment(" ", "Why?", ()),
+    ]
+
+
 def test_a_lead_in_is_no_part_of_the_claim() -> None:
     assert segments("根据资料 [1] 和 [2]，它不易结晶。") == [Segment("", "它不易结晶。", (1, 2))]
 

@@ -162,6 +162,16 @@ def test_what_no_passage_holds_is_marked_or_dropped() -> None:
     assert strict.text == "He shared the Nobel Prize in 1973. [1]"
 
 
+def test_a_sentence_is_said_once() -> None:
+    said = "He shared the Nobel Prize in 1973."
+    found = verdict(
+        "Which prize?", f"{said} [1] Bees see red. {said} [1] {said.upper()} Bees see red."
+    )
+    assert found.text == f"{said} [1] Bees see red. [?]"
+    assert len(found.citations) == 2
+    assert (found.precision, found.recall) == (1, 0.5)
+
+
 def test_nothing_is_given_where_nothing_is_supported() -> None:
     found = verdict("What is the capital of Australia?", "It is Canberra. [1]", says(True))
     assert (found.text, found.shown, found.supported) == ("", "", False)
