@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from indexes.counting import Match
     from rag.answering import RAG
 
-_MOST_PASSAGES = 10
+_FEWEST_PASSAGES, _MOST_PASSAGES = 5, 10
+"""Small models ask for a single passage, and miss the second document that the goal needs."""
 _LONGEST_READING = 8_000
 _MOST_LISTED = 200
 # Small models fill in whatever stands in an example. A filter that cannot be read is answered with
@@ -89,7 +90,7 @@ class _Library:
     def search_documents(self, query: str, k: int = 5, where: str = "") -> Seen:
         """Finds passages of the user's documents; shows each with its number [n], text and
         document."""
-        k, said = max(1, min(k, _MOST_PASSAGES)), []
+        k, said = max(_FEWEST_PASSAGES, min(k, _MOST_PASSAGES)), []
         if wrong := _unreadable(where):
             where, said = "", [t("{problem} Without it:", problem=wrong)]
         found = self._sought(query, k, where)

@@ -13,6 +13,7 @@ DOCUMENTS = {
     "frisch": "Karl von Frisch decoded the dance of bees.",
     "vienna": "Vienna is where von Frisch was born.",
     "cake": "A cake needs flour, eggs and sugar.",
+    **{f"bees {n}": f"What bees dance {n} times, the person saw in that city." for n in range(12)},
 }
 QUESTION = "In which city was the person born who decoded what bees dance?"
 
@@ -29,20 +30,21 @@ def test_the_words_of_an_answer_stand_together() -> None:
 
 
 def test_two_searches_find_what_one_does_not(tmp_path: Path, home: Path, embedder: Any) -> None:
-    """Each for one passage; the one search for as many as both."""
+    """Each for five passages; the one search for as many as both."""
     searched = [
-        call("search_documents", query=text, k=1)
+        call("search_documents", query=text)
         for text in ("A cake needs flour, eggs", "Vienna is where von Frisch was born")
     ]
     _write(tmp_path, "hotpot_sample", "queries", question=QUESTION, gold=["vienna", "cake"],
            answers=["Vienna"])  # fmt: skip
     done = _done(HOTPOT, ScriptedAgent(moves=[*searched, say("In Vienna. [2]")]), tmp_path, home)
-    assert done.detail["found"] == ["cake", "vienna"]
-    assert len(done.detail["once"]) == done.figures["passages"] == done.figures["searches"] == 2.0
+    assert {"cake", "vienna"} < set(done.detail["found"])
+    assert len(done.detail["once"]) == done.figures["passages"] > 5.0
+    assert done.figures["searches"] == 2.0
     assert (done.figures["recall"], done.figures["all found"]) == (1.0, 1.0)
     assert done.figures["recall of one search"] < 1.0
     assert done.figures["all found by one search"] == 0.0
-    assert done.figures["all found in 10"] == 1.0  # there are four
+    assert done.figures["all found in 10"] == 0.0
     assert done.figures["gain"] == 1.0 - done.figures["recall of one search"]
     assert done.figures["answered"] == 1.0
 
