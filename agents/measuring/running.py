@@ -18,7 +18,7 @@ import rag
 from agents.measuring.records import CaseLine, MeasuredRun, MeasuredRuns, MeasureHeader
 from agents.measuring.sets import set_named
 from agents.measuring.types import Bench, Case, TaskSet, Trial, Way
-from indexes.errors import SourceError, UsageError
+from indexes.errors import EndpointError, SourceError, UsageError
 from indexes.i18n import t
 from rag.evaluation.datasets import Half, data_folder, half_of
 from rag.evaluation.kept import RunWriter
@@ -197,7 +197,12 @@ def _do_all(
 
 
 def _line(case: Case, trial: Trial) -> CaseLine:
-    came = trial.do(case)
+    """A server that fails once, such as by a reply that does not come in time, may well do better
+    the second time; hours of work need not end with that."""
+    try:
+        came = trial.do(case)
+    except EndpointError:
+        came = trial.do(case)
     return CaseLine(
         trial=trial.name, case=case.id, group=case.group, figures=dict(came.figures),
         prompt_tokens=came.usage.prompt_tokens, completion_tokens=came.usage.completion_tokens,

@@ -54,12 +54,14 @@ def script() -> Iterator[Script]:
         yield script
 
 
-def answering(script: Script, most: int = -1) -> None:
-    """The model makes good steps and no native calls; after ``most`` replies its server fails."""
-    left = [most]
+def answering(script: Script, most: int = -1, failures: int = -1) -> None:
+    """The model makes good steps and no native calls; after ``most`` replies its server fails, for
+    good or that many times."""
+    left, failing = [most], [failures]
 
     def respond(handler: Any) -> None:
-        if left[0] == 0:
+        if left[0] == 0 and failing[0]:
+            failing[0] -= 1
             reply(500, {"error": {"message": "gone"}})(handler)
             return
         left[0] -= 1
@@ -143,6 +145,15 @@ def test_a_run_that_was_stopped_goes_on(script: Script, sets: Path, tmp_path: Pa
     assert after.complete
     assert after.lines[:2] == before.lines
     assert runs.names() == [name]
+
+
+def test_a_case_is_tried_twice(script: Script, sets: Path, tmp_path: Path) -> None:
+    plan = MeasurePlan("bfcl/simple", None, "all", way="json", data=sets)
+    answering(script, most=1, failures=1)
+    assert measured(script, tmp_path, plan).complete
+    answering(script, most=0, failures=2)
+    with pytest.raises(EndpointError):
+        measured(script, tmp_path, plan)
 
 
 def test_a_run_about_something_else_does_not(script: Script, sets: Path, tmp_path: Path) -> None:
