@@ -37,18 +37,21 @@ _BFCL_FILES: Final = {
     "live_irrelevance": "live_irrelevance", _RELEVANCE: "live_relevance",
 }  # fmt: skip
 FIGURES: Final = (
-    "right call", "no call", "nothing tried", "any call", "valid at first", "valid",
+    "right call", "right in text", "no call", "nothing tried", "any call", "valid at first",
+    "valid",
 )  # fmt: skip
-"""``right call``: all calls that are wanted and no other; ``no call`` and ``any call``, where just
-that is wanted; ``nothing tried``: no call, nor anything written that was meant as one; ``valid at
-first`` and, after repair, ``valid``: of the replies that call, or try to, those whose tools are
-there and whose arguments fit."""
+"""``right call``: all calls that are wanted and no other; ``right in text``: the same, where a
+native reply whose calls the server did not see is read as the loop reads text; ``no call`` and
+``any call``, where just that is wanted; ``nothing tried``: no call, nor anything written that was
+meant as one; ``valid at first`` and, after repair, ``valid``: of the replies that call, or try to,
+those whose tools are there and whose arguments fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Called:
     """What the model did: its calls, its answer where it made none. ``tried``: it wrote something
-    that was meant as a call and is none. ``attempts`` counts the requests for the first step."""
+    that was meant as a call and is none; ``written`` are the calls that can be read from that.
+    ``attempts`` counts the requests for the first step."""
 
     calls: tuple[tuple[str, Mapping[str, Any]], ...]
     answer: str = ""
@@ -57,6 +60,7 @@ class Called:
     thoughts: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     error: str = ""
+    written: tuple[tuple[str, Mapping[str, Any]], ...] | None = None
 
 
 Ask = Callable[["Sequence[BaseMessage]", str, "Sequence[BaseTool]", int], Called]
@@ -193,9 +197,10 @@ def _native(
         return Called((), error=str(error))
     calls = tuple((call["name"], call["args"]) for call in reply.tool_calls)
     names = [tool.name for tool in tools]
-    lost = not calls and bool(calls_in(reply.text, names).calls)
-    tried = bool(reply.invalid_tool_calls) or lost
-    return Called(calls, reply.text, tried, usage=Usage.of(reply))
+    lost = () if calls else calls_in(reply.text, names).calls
+    written = calls or tuple((call.tool, dict(call.arguments)) for call in lost)
+    tried = bool(reply.invalid_tool_calls or lost)
+    return Called(calls, reply.text, tried, usage=Usage.of(reply), written=written)
 
 
 # -- figures -------------------------------------------------------------------------------------
@@ -213,6 +218,8 @@ def _figures(case: Case, came: Called, tools: "Sequence[BaseTool]") -> dict[str,
     else:
         functions = {called(one["name"]): one for one in case.data["functions"]}
         found["right call"] = float(are_expected(came.calls, wanted, functions))
+        if came.written is not None:
+            found["right in text"] = float(are_expected(came.written, wanted, functions))
     if came.calls or came.tried:
         valid = not came.tried and all(_is_valid(call, tools) for call in came.calls)
         found["valid at first"] = float(valid and came.attempts == 1)

@@ -203,7 +203,8 @@ def test_a_step_is_scored(script: Script) -> None:
 def test_native_calls_are_taken_as_they_come(script: Script) -> None:
     answering(script, native("radio_play", artist="Nina Simone"))
     came = tried(script, case_of("simple", [WANTED]), "native")
-    assert came.figures == {"right call": 1, "valid at first": 1, "valid": 1}
+    right = {"right call": 1, "right in text": 1, "valid at first": 1, "valid": 1}
+    assert came.figures == right
     [body] = [body for body in script.bodies if "messages" in body]
     assert body["tools"][0]["function"]["parameters"]["properties"]["volume"] == {"type": "number"}
     assert [one["role"] for one in body["messages"]] == ["user"]
@@ -212,7 +213,9 @@ def test_native_calls_are_taken_as_they_come(script: Script) -> None:
     written = json.dumps({"name": "radio_play", "arguments": {"artist": "Nina Simone"}})
     answering(script, whole(content=f"```json\n{written}\n```"))
     came = tried(script, case_of("simple", [WANTED]), "native")
-    assert came.figures == {"right call": 0, "valid at first": 0, "valid": 0}
+    assert came.figures == {"right call": 0, "right in text": 1, "valid at first": 0, "valid": 0}
+    answering(script, whole(content=written.replace("Nina", "Tina")))
+    assert tried(script, case_of("simple", [WANTED]), "native").figures["right in text"] == 0
 
 
 @pytest.mark.parametrize("way", ["json", "native"])
