@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NotRequired
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import AIMessage, BaseMessage
 
+from agents.loop.asking import CALLS, PASSAGES, asked_again, citations_of
 from agents.loop.evidence import Evidence
 from agents.loop.leaving import performed
 from agents.loop.limits import LimitState, room_for, seconds_left
@@ -63,8 +64,8 @@ class Outcome:
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> "Outcome":
         """What was stored."""
-        citations = tuple(Citation(**one) for one in stored["citations"])
         usage = Usage(**stored["usage"])
+        citations = citations_of(stored["citations"])
         return cls(stored["status"], stored["reason"], stored["answer"], citations, usage)
 
 
@@ -137,6 +138,8 @@ class Ending:
         outcome = yield from self.verified(written)
         if reason:
             outcome = replace(outcome, status="stopped", reason=reason)
+        elif outcome.status == "stopped" and not self._acted:
+            outcome = (yield from self._asked_again()) or outcome
         return replace(outcome, usage=self._usage)
 
     def verified(self, text: str) -> Steps[Outcome]:
@@ -160,6 +163,24 @@ class Ending:
             return Outcome("done", "", shown.strip(), tuple(kept))
         reason = t("Nothing that was found supports the answer.")
         return Outcome("stopped", reason, shown.strip(), tuple(kept))
+
+    def _asked_again(self) -> Steps[Outcome | None]:
+        """What the passages that were seen say, where the model has not said it; ``None`` where
+        they do not answer the goal either, or the limits leave no room to ask."""
+        contexts = self._contexts
+        messages = answer_messages(self._goal, contexts[:PASSAGES]) * CALLS
+        if not contexts or not room_for(self._limits, self._messages, messages, self._usage):
+            return None
+
+        def made() -> dict[str, Any]:
+            return asked_again(self._rag, self._chat, self._goal, contexts, self._deadline)
+
+        request = [self._goal, [[one.source, one.start, one.end] for one in contexts]]
+        said = yield from work(lambda: self._recording.remembered("ask", request, made))
+        self._usage += Usage(said["prompt_tokens"], said["completion_tokens"])
+        if not said["text"]:
+            return None
+        return Outcome("done", "", said["text"], citations_of(said["citations"]))
 
     @property
     def _acted(self) -> bool:

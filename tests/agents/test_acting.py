@@ -157,6 +157,26 @@ def test_a_model_that_does_not_know_has_not_reached_the_goal(agent: Make) -> Non
     assert (unseen.status, unseen.answer) == ("stopped", "I don't know.")
 
 
+@pytest.mark.parametrize("said", ["I don't know.", "He was a keen sailor."])
+def test_what_the_passages_say_is_the_end_where_the_model_does_not_say_it(
+    agent: Make, said: str
+) -> None:
+    other = call("search_documents", query="honey")
+    chat = ScriptedAgent(moves=[other, SEARCH, say(said)], closing=PRIZE, yes="No")
+    working = agent(chat=chat)
+    run = working.run("Which prize did he win?")
+    (citation,) = run.citations
+    assert (run.status, run.reason, citation.support) == ("done", "", "verbatim")
+    assert run.answer == PRIZE.replace("[1]", f"[{citation.number}]")
+    shown = [one.observation for one in run.steps[:2]]
+    assert f"[{citation.number}] " in "\n".join(shown)
+    assert run.usage.prompt_tokens > 300
+    assert working.replay(run.run_id) == ()
+    chat.made = 0
+    short = agent(chat=chat, limits=Limits(tokens=400)).run("Which prize did he win?")
+    assert (short.status, len(short.steps)) == ("stopped", 3)
+
+
 def test_a_run_that_has_changed_something_is_done_whatever_it_says(agent: Make) -> None:
     diary = Diary()
     moves = SEARCH, call("write_diary", text="a"), say("All of it is settled with Anna now.")
