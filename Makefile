@@ -2,12 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 VLLM := .venv-vllm
+SCHEMA := .venv-schema
 BIN := $(VENV)/bin
-PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -n 2 --dist loadfile
+# The tests start hundreds of processes: what one has compiled the next need not.
+export PYTHONDONTWRITEBYTECODE :=
+PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -n 2 --dist worksteal
 TEST_VLLM := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false WAGGLE_VLLM_MODEL=$(CURDIR)/$(VLLM)/smollm2-135m-instruct
 DEMO := WAGGLE_HOME=$(CURDIR)/.waggle $(BIN)/waggle
 
-.PHONY: help install demo test test-all test-vllm test-gpu lint format lock bench bench-retrieval bench-large bench-serving wheel clean
+.PHONY: help install demo test test-all test-vllm test-gpu test-schema lint format lock bench bench-retrieval bench-large bench-serving bench-serve wheel clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 18
@@ -42,10 +45,13 @@ $(VLLM)/.made-%: $(VENV)/.dev scripts/vllm_for_tests.py rag/serving/environment.
 	@touch $@
 
 test-vllm: $(VLLM)/.made-cpu ## the tests against a real vLLM, on the processor
-	CUDA_VISIBLE_DEVICES= $(TEST_VLLM) WAGGLE_VLLM_PYTHON=$(CURDIR)/$(VLLM)/cpu/bin/python $(BIN)/python -m pytest tests/vllm
+	CUDA_VISIBLE_DEVICES= $(TEST_VLLM) WAGGLE_VLLM_PYTHON=$(CURDIR)/$(VLLM)/cpu/bin/python $(BIN)/python -m pytest -n 2 --dist loadgroup tests/vllm
 
 test-gpu: $(VLLM)/.made-gpu ## the same tests on a GPU
 	$(TEST_VLLM) WAGGLE_VLLM_PYTHON=$(CURDIR)/$(VLLM)/gpu/bin/python $(BIN)/python -m pytest tests/vllm
+
+test-schema: $(VENV)/.dev ## the routes as /openapi.json describes them, tried out by Schemathesis
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/schema_test.py $(SCHEMA)
 
 lint: $(VENV)/.dev ## ruff and mypy --strict
 	$(BIN)/ruff check .
@@ -71,8 +77,11 @@ bench-large: $(VENV)/.dev ## a million passages: opening, searching, removing
 bench-serving: $(VENV)/.dev ## vLLM on this machine's GPU, into docs/benchmarks.md
 	$(BIN)/python -m benchmarks.serving
 
+bench-serve: $(VENV)/.dev ## load on `waggle serve`, beside Hayhooks, into docs/benchmarks.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load $(if $(SOAK),--soak $(SOAK))
+
 wheel: $(VENV)/.dev ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) $(VLLM) .waggle .waggle-large benchmarks/.peers dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VLLM) $(SCHEMA) .waggle .waggle-large benchmarks/.peers dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,6 +1,7 @@
 """What the tests share: the real embedding model, exported once, and collections to use it in."""
 
 import json
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -8,13 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from indexes.collection import Collection
 from indexes.embedding import LocalEmbedder, default_embedder
 
 # How long an example takes says how busy the machine is.
-settings.register_profile("waggle", deadline=None)
+settings.register_profile("waggle", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("waggle")
 
 
@@ -30,8 +32,15 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the exported embedding model lies."""
-    return tmp_path_factory.mktemp("models")
+    """Where the exported embedding model lies: one export for all workers of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder /= "models"
+    with FileLock(folder.with_name("models.lock")):
+        folder.mkdir(exist_ok=True)
+        default_embedder(folder, threads=1).embed_query("export")
+    return folder
 
 
 @pytest.fixture(scope="session")

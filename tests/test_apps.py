@@ -23,13 +23,13 @@ QUESTION = "What seals the hive against draughts?"
 
 
 @pytest.fixture
-def environment(tmp_path: Path, chat_server: str) -> dict[str, str]:
+def environment(home: Path, chat_server: str) -> dict[str, str]:
     """A home with one document, and a server that quotes what it is shown."""
-    with Collection.open(home=tmp_path / "home") as collection:
+    with Collection.open(home=home) as collection:
         collection.add_texts([SAID], None, ["glue.md"])
     return {
         **os.environ,
-        "WAGGLE_HOME": str(tmp_path / "home"), "WAGGLE_CHAT_URL": chat_server,
+        "WAGGLE_HOME": str(home), "WAGGLE_CHAT_URL": chat_server,
         "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "WAGGLE_LANG": "en",
     }  # fmt: skip
 
@@ -74,7 +74,7 @@ def test_the_fastapi_app(environment: dict[str, str]) -> None:
         assert SAID in httpx.get(f"{url}/help/stream", params=asked, timeout=60).text
 
 
-def test_the_graph_answers_or_opens_a_ticket(environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_graph_answers_or_opens_a_ticket(environment: dict[str, str]) -> None:
     def run(question: str, **more: str) -> str:
         command = [sys.executable, "apps/langgraph_desk.py", question]
         done = subprocess.run(

@@ -3,8 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import pytest
 from indexes.settings import IndexSettings
 from rag.settings import ChatSettings
 from scripts.install import TORCH, TORCH_CPU_INDEX
+from tests.warmed import Ended, python, waggle
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = ("README.md", "README.zh.md")
@@ -35,17 +34,11 @@ class Shell:
     folder: Path
     environment: dict[str, str]
 
-    def run(self, line: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["bash", "-c", line], cwd=self.folder, env=self.environment,
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+    def run(self, line: str) -> Ended:
+        return waggle(line, self.folder, self.environment)
 
-    def python(self, code: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", code], cwd=self.folder, env=self.environment,
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+    def python(self, code: str) -> Ended:
+        return python(code, self.folder, self.environment)
 
 
 @pytest.fixture
@@ -53,17 +46,11 @@ def shell(tmp_path: Path, home: Path, chat_server: str, examples: Path) -> Shell
     folder = tmp_path / "here"
     shutil.copytree(examples, folder / "examples")
     shutil.copytree(examples, tmp_path / "notes")
-    commands = tmp_path / "bin"
-    commands.mkdir()
-    waggle = commands / "waggle"
-    waggle.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT / "cli.py"}" "$@"\n')
-    waggle.chmod(0o755)
     return Shell(
         folder,
         {
             **os.environ,
-            "HOME": str(tmp_path), "PATH": f"{commands}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT), "WAGGLE_HOME": str(home), "WAGGLE_CHAT_URL": chat_server,
+            "HOME": str(tmp_path), "WAGGLE_HOME": str(home), "WAGGLE_CHAT_URL": chat_server,
         },
     )  # fmt: skip
 
@@ -80,8 +67,8 @@ def test_the_commands_run(readme: str, shell: Shell, chat_server: str) -> None:
             wanted = EXPECTED_CODE.search(line)
             # The server of this test always finds something to say; a refusal needs a real model.
             allowed = (0, int(wanted[1])) if wanted else (0,)
-            assert done.returncode in allowed, (line, done.stdout, done.stderr)
-            assert "Traceback" not in done.stderr
+            assert done.code in allowed, (line, done.out, done.err)
+            assert "Traceback" not in done.err
             ran += 1
         else:
             _check_other(line)
@@ -103,8 +90,8 @@ def _check_other(line: str) -> None:
 def test_the_python_runs(readme: str, shell: Shell) -> None:
     for code in blocks(readme, "python"):
         done = shell.python(code)
-        assert done.returncode == 0, done.stderr
-        assert "1 " in done.stdout
+        assert done.code == 0, done.err
+        assert "1 " in done.out
 
 
 @pytest.mark.parametrize("readme", READMES)
@@ -131,4 +118,4 @@ def test_the_output_shown_names_the_sources_that_are_found(readme: str, shell: S
         command, _, output = run.partition("\n")
         sources = output.partition("\n\n")[0]
         assert sources.startswith("[1] examples/")
-        assert shell.run(command).stdout.startswith(f"{sources}\n\n")
+        assert shell.run(command).out.startswith(f"{sources}\n\n")

@@ -8,10 +8,9 @@ import pytest
 
 from agents.loop.keeping import runs
 from tests.agents.kept_runs import ASKED, SEARCHED, lines, one_who_looks, prepare, work
-from tests.faults import processes
-from tests.faults.processes import Outcome, run
+from tests.faults.processes import Outcome, preload, run
 
-processes._CONTEXT.set_forkserver_preload(["tests.faults.checks", "tests.agents.kept_runs"])
+preload("tests.agents.kept_runs")
 
 PLACES = ("run.", "header.", "record.", "state.", "effect.")
 

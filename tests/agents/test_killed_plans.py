@@ -9,12 +9,9 @@ import pytest
 
 from tests.agents.kept_plans import HONEY, TASKS, work
 from tests.agents.kept_runs import one_who_looks, prepare
-from tests.faults import processes
-from tests.faults.processes import Outcome, run
+from tests.faults.processes import Outcome, preload, run
 
-processes._CONTEXT.set_forkserver_preload(
-    ["tests.faults.checks", "tests.agents.kept_runs", "tests.agents.kept_plans"]
-)
+preload("tests.agents.kept_runs", "tests.agents.kept_plans")
 
 
 @pytest.fixture(scope="module")

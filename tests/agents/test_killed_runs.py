@@ -21,10 +21,9 @@ from tests.agents.kept_runs import (
     one_who_looks,
     one_who_repeats,
 )
-from tests.faults import processes
-from tests.faults.processes import Outcome, run
+from tests.faults.processes import Outcome, preload, run
 
-processes._CONTEXT.set_forkserver_preload(["tests.faults.checks", "tests.agents.kept_runs"])
+preload("tests.agents.kept_runs")
 
 WRITTEN = ["one", "two", "three"]
 UNKNOWN = "Nobody knows"

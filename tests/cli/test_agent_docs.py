@@ -5,8 +5,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +31,7 @@ from rag.answering import RAG
 from tests.agents.shown_run import events
 from tests.cli.agent_server import Move, acts
 from tests.rag.scripted_server import Script, scripted_server
+from tests.warmed import python
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {"en": ROOT / "docs" / "agent.md", "zh": ROOT / "docs" / "agent.zh.md"}
@@ -125,12 +124,9 @@ def test_the_python_runs(
 
 
 def run(code: str, environment: dict[str, str], variables: dict[str, str]) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**environment, **variables}, timeout=240,
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    done = python(code, ROOT, {**environment, **variables})
+    assert done.code == 0, done.err
+    return done.out
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

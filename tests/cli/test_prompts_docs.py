@@ -4,8 +4,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from rag.prompting.files import Head
 from rag.prompting.library import built_in
 from rag.prompting.schemas import SCHEMAS
 from tests.cli.conftest import ChatServer, Command
+from tests.warmed import python
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {"en": ROOT / "docs" / "prompts.md", "zh": ROOT / "docs" / "prompts.zh.md"}
@@ -94,12 +93,9 @@ def test_the_examples_run(
         in chat_server.requests[-1]["messages"][1]["content"]
     )
     (code,) = blocks(lang, "python")
-    python = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env={**environment(), **variables}, timeout=120,
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert python.stdout.startswith("system "), python.stderr
-    assert built_in().get("quote-first", lang).ident in python.stdout
+    printed = python(code, folder, {**environment(), **variables})
+    assert printed.out.startswith("system "), printed.err
+    assert built_in().get("quote-first", lang).ident in printed.out
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

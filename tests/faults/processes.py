@@ -16,7 +16,7 @@ from indexes import failpoints
 from indexes.errors import WaggleError
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.faults.checks"])
+_PRELOADED = ["tests.faults.checks"]
 PATIENCE = 60.0
 """Seconds in which a process must tell something."""
 _STATUS = threading.Lock()
@@ -24,6 +24,12 @@ _STATUS = threading.Lock()
 all others, and of two who read an exit code from its pipe the second finds nothing (255)."""
 
 Told = dict[str, Any]
+
+
+def preload(*modules: str) -> None:
+    """Have these imported before any process begins. All tests of a run fork from one server, which
+    starts with the first process: what one file asks for must not take the place of another's."""
+    _PRELOADED.extend(module for module in modules if module not in _PRELOADED)
 
 
 @dataclass
@@ -66,6 +72,7 @@ class Child:
         self.process = _CONTEXT.Process(
             target=_run, args=(mouth, work, arguments, faults), daemon=True
         )
+        _CONTEXT.set_forkserver_preload(_PRELOADED)
         with _STATUS:
             self.process.start()
         mouth.close()

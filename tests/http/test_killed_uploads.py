@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.faults import processes
 from tests.faults.conftest import folder, ground
-from tests.faults.processes import Outcome, run
+from tests.faults.processes import Outcome, preload, run
 from tests.http.kept_uploads import TEXTS, act, look
 
 __all__ = ["folder", "ground"]
 
-processes._CONTEXT.set_forkserver_preload(["tests.faults.checks", "tests.http.kept_uploads"])
+preload("tests.http.kept_uploads")
 
 PLACES = ("upload.synced", "upload.placed", "upload.begun", "upload.indexed", "upload.recorded",
           "upload.removing", "upload.removed", "store.committed")  # fmt: skip

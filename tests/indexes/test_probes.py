@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from indexes.embedding import LocalEmbedder
 from indexes.embedding.base import Matrix
-from indexes.embedding.default import default_embedder
 from indexes.fusion import choose_blend
 from indexes.probes import measure_knowledge
 
@@ -38,10 +38,8 @@ def test_a_model_that_tells_nothing_apart_knows_nothing() -> None:
     assert choose_blend("palace", known).weight == pytest.approx(0.02)
 
 
-def test_the_default_model_knows_english_and_not_chinese(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    known = measure_knowledge(default_embedder(tmp_path_factory.mktemp("models")))
+def test_the_default_model_knows_english_and_not_chinese(embedder: LocalEmbedder) -> None:
+    known = measure_knowledge(embedder)
     assert known["latin"].recall >= 0.9
     assert known["latin"].floor < 0.15
     assert known["han"].recall <= 0.3

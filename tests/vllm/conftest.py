@@ -29,6 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.vllm)
             item.add_marker(pytest.mark.timeout(_SECONDS))
+            # Of two workers one has the server for chats, the other starts the others meanwhile.
+            chats = "server" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("chats" if chats else "others"))
 
 
 @pytest.hookimpl(wrapper=True)
