@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from indexes.cleaning import clean, one_line
 from indexes.errors import LoadError
 from indexes.i18n import t
 from indexes.types import Extracted
@@ -73,7 +74,7 @@ class FileItem:
 
 @dataclass(frozen=True, slots=True)
 class TextItem:
-    """A text in memory."""
+    """A text in memory, without the characters that a reader does not see."""
 
     source: str
     text: str
@@ -81,17 +82,22 @@ class TextItem:
 
     @classmethod
     def make(cls, text: str, metadata: Mapping[str, Any], source: str = "") -> Self:
-        digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
-        kept = {k: v for k, v in metadata.items() if isinstance(v, str | int | float | bool)}
+        text = clean(text)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        kept = {
+            key: clean(value) if isinstance(value, str) else value
+            for key, value in metadata.items()
+            if isinstance(value, str | int | float | bool)
+        }
         return cls(source or f"text:{digest[:16]}", text, kept)
 
     def unchanged(self, known: Version) -> bool:
         return self.version() == known
 
     def version(self) -> Version:
-        data = self.text.encode("utf-8", "replace")
+        data = self.text.encode()
         return Version(len(data), 0, hashlib.sha256(data).hexdigest())
 
     def load(self) -> Extracted:
-        title = str(self.metadata.get("title", ""))
+        title = one_line(str(self.metadata.get("title", "")))
         return Extracted(self.text, "text", "text", title=title, metadata=self.metadata)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
 
-from indexes.loaders.draft import clean
+from indexes.cleaning import clean
 
 _RUN: Final = 24
 """Letters on end, without spaces, that are the same by no chance; of Chinese, `_RUN_CJK`."""

@@ -16,10 +16,10 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agents.loop.copying import is_part
+from indexes.cleaning import one_line
 from indexes.embedding.files import write_atomically
 from indexes.errors import DamagedError, LockedError, UsageError, WaggleError
 from indexes.i18n import t
-from indexes.loaders.draft import one_line
 from rag.prompting.fencing import as_data
 
 if TYPE_CHECKING:

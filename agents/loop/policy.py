@@ -18,8 +18,8 @@ from agents.loop.copying import Texts, is_named, leaves
 from agents.loop.taint import visible, words_of_others
 from agents.loop.types import Approval, Pending
 from agents.toolbox.effects import Effect, does_as_named, effect_of, is_private
+from indexes.cleaning import one_line
 from indexes.i18n import t
-from indexes.loaders.draft import one_line
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _ALIKE: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"})

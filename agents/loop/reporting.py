@@ -13,9 +13,9 @@ from agents.loop.leaving import performed
 from agents.loop.limits import room_for
 from agents.loop.revising import told_of
 from agents.loop.types import Limits, Task
+from indexes.cleaning import one_line
 from indexes.errors import ContextOverflowError
 from indexes.i18n import t
-from indexes.loaders.draft import one_line
 from rag.models.thinking import without_thoughts
 from rag.prompting.fencing import as_data
 from rag.prompts import is_refusal, prompt_language, task_messages

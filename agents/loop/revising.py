@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.loop.leaving import performed
 from agents.loop.types import Task
+from indexes.cleaning import one_line
 from indexes.errors import ContextOverflowError, StructuredOutputError
 from indexes.folding import fold
-from indexes.loaders.draft import one_line
 from rag.models.structured import object_of
 from rag.models.structured_json import ModelT
 from rag.prompting.fencing import as_data

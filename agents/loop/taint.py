@@ -13,7 +13,7 @@ from langchain_core.tools import BaseTool
 
 from agents.loop.observing import extras
 from agents.toolbox.effects import is_foreign
-from indexes.loaders.draft import clean
+from indexes.cleaning import clean
 
 
 def visible(value: Any) -> Any:

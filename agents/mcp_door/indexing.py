@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from agents.mcp_door.access import Access
 from agents.mcp_door.shapes import IndexArguments, IndexedShape, TextArguments
 from agents.shapes import FailureShape
+from indexes.cleaning import one_line
 from indexes.errors import ForbiddenError, UnknownSourceError, UsageError
 from indexes.i18n import t
 from indexes.items import TextItem
-from indexes.loaders.draft import clean, one_line
 
 if TYPE_CHECKING:
     from agents.mcp_door.progress import Progress
@@ -52,11 +52,14 @@ def told(indexed: IndexedShape) -> str:
 
 
 def _text(asked: TextArguments) -> TextItem:
-    """What is kept: no character that a reader does not see."""
-    text, name = clean(asked.text), one_line(asked.name)
-    if not text.strip():
+    """What is kept."""
+    name = one_line(asked.name)
+    item = TextItem.make(
+        asked.text, {"title": name} if name else {}, f"{TEXT}{name}" if name else ""
+    )
+    if not item.text.strip():
         raise UsageError(t("The text is empty."))
-    return TextItem.make(text, {"title": name} if name else {}, f"{TEXT}{name}" if name else "")
+    return item
 
 
 def _add(collection: "Collection", item: TextItem) -> IndexedShape:

@@ -17,9 +17,9 @@ from agents.toolbox.effects import declared
 from agents.toolbox.mcp_connection import McpConnection, changed
 from agents.toolbox.mcp_pins import Pins, digest_of
 from agents.toolbox.mcp_settings import McpServer, load_mcp_servers
+from indexes.cleaning import clean, one_line
 from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t
-from indexes.loaders.draft import clean, one_line
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult, ContentBlock, Tool

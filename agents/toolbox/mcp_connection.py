@@ -17,9 +17,9 @@ from langchain_core.tools import ToolException
 
 from agents.toolbox.mcp_pins import Changes, changes, digest_of
 from agents.toolbox.mcp_settings import McpServer, filled
+from indexes.cleaning import one_line
 from indexes.errors import WaggleError
 from indexes.i18n import t
-from indexes.loaders.draft import one_line
 
 if TYPE_CHECKING:
     from mcp import ClientSession

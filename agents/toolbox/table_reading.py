@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
+from indexes.cleaning import clean, one_line
 from indexes.errors import LoadError
-from indexes.loaders.draft import clean, one_line
 from indexes.loaders.office import workbook_rows
 from indexes.loaders.registry import read_bytes
 from indexes.loaders.tables import separated_rows

@@ -23,9 +23,9 @@ from agents.toolbox.table_reading import (
     table_of,
     unique,
 )
+from indexes.cleaning import one_line
 from indexes.collection import Collection
 from indexes.i18n import t
-from indexes.loaders.draft import one_line
 from indexes.loaders.tables import markdown_table
 from indexes.types import Document
 

@@ -1,26 +1,15 @@
 """What a parser hands over, and the one place where it becomes an ``Extracted``."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from indexes.cleaning import clean, one_line
 from indexes.errors import LoadError
 from indexes.i18n import t
 from indexes.types import Extracted, Kind
 
 MAX_CHARACTERS = 50_000_000
 PAGE_BREAK = "\n\n"
-
-_LINE_BREAKS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-# Characters that a reader does not see but a model does: zero-width and joining marks, direction
-# overrides, tag characters and variation selectors (both can smuggle whole sentences), fillers.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
-    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
-    "\ufffe\uffff\U000e0000-\U000e0fff\U0001d173-\U0001d17a]"
-)
-_SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f]")
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +28,6 @@ class Draft:
 def too_deep() -> str:
     """The sentence for a file whose parts are nested deeper than it can be read."""
     return t("The file is nested too deeply to be read. Convert it to PDF or text.")
-
-
-def clean(text: str) -> str:
-    """Newlines become ``\\n``, odd spaces plain ones; invisible and control characters go."""
-    text = _LINE_BREAKS.sub("\n", text)
-    text = _INVISIBLE.sub("", text)
-    text = _SPACES.sub(" ", text)
-    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def one_line(text: str, limit: int = 300) -> str:
-    return " ".join(clean(text).split())[:limit].rstrip()
 
 
 def finish(draft: Draft, max_characters: int = MAX_CHARACTERS) -> Extracted:

@@ -10,8 +10,9 @@ from email.utils import parsedate_to_datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from indexes.cleaning import clean
 from indexes.decoding import decode
-from indexes.loaders.draft import Draft, clean
+from indexes.loaders.draft import Draft
 from indexes.loaders.html_markdown import markdown_of, parse_html
 from indexes.loaders.web import read_html
 

@@ -6,10 +6,11 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from indexes.cleaning import one_line
 from indexes.decoding import looks_like_text
 from indexes.errors import LoadError
 from indexes.i18n import t
-from indexes.loaders.draft import Draft, one_line
+from indexes.loaders.draft import Draft
 from indexes.loaders.pdf_layout import arrange
 from indexes.loaders.pdf_page import read_page
 from indexes.loaders.pdf_structure import (

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexes.cleaning import clean
 from indexes.errors import LoadError
 from indexes.loaders import load, supported
-from indexes.loaders.draft import Draft, clean, finish
+from indexes.loaders.draft import Draft, finish
 from indexes.loaders.lines import rejoin
 from indexes.loaders.tables import render
 from indexes.types import Extracted
