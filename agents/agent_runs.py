@@ -138,10 +138,10 @@ def listed_shape(one: Listed) -> ListedRunShape:
     """A run in a list."""
     header = one.header
     if header is None:
-        return ListedRunShape(run_id=one.run_id, goal="", state=None, mode=None, model="",
-                              begun="", seconds=0.0, problem=one.problem)  # fmt: skip
+        return ListedRunShape(run_id=one.run_id, goal="", state=None, mode=None, model="", begun="",
+                              collection="", seconds=0.0, problem=one.problem)  # fmt: skip
     return ListedRunShape(
         run_id=one.run_id, goal=header.goal, state=one.state, mode=header.mode,
-        model=header.model, begun=header.begun.isoformat(timespec="seconds"),
-        seconds=header.seconds,
+        model=header.model, collection=header.collection,
+        begun=header.begun.isoformat(timespec="seconds"), seconds=header.seconds,
     )  # fmt: skip

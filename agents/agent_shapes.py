@@ -118,6 +118,7 @@ class ListedRunShape(Shape):
     """``None`` for a run that cannot be read; ``problem`` says why."""
     mode: Literal["loop", "plan"] | None
     model: str
+    collection: str
     begun: str
     seconds: float
     problem: str = Field(default="", exclude_if=lambda problem: not problem)

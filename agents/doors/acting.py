@@ -66,7 +66,7 @@ def agent_again(service: Service, caller: Caller, run_id: str) -> RagAgent:
     caller.check("agent")
     header = _header(service, caller, run_id)
     known = header.options
-    agent = agent_of(service, caller, collection_of(header), Wanted(mode=header.mode))
+    agent = agent_of(service, caller, header.collection, Wanted(mode=header.mode))
     if limits := known.get("limits"):
         agent.limits = _lower(agent.limits, Limits(**{**limits, "prices": agent.limits.prices}))
     if known.get("approve") == "never":
@@ -78,7 +78,7 @@ def listed_runs(service: Service, caller: Caller) -> tuple[Listed, ...]:
     """The caller's runs over collections that it sees, the latest first."""
     return tuple(
         one for one in runs(home_of(service, caller))
-        if one.header is None or caller.sees(collection_of(one.header))
+        if one.header is None or caller.sees(one.header.collection)
     )  # fmt: skip
 
 
@@ -102,17 +102,12 @@ def home_of(service: Service, caller: Caller) -> Path:
     return service.home if caller == LOCAL else service.home / _FOLDER / caller.key
 
 
-def collection_of(header: Header) -> str:
-    """The collection that a run is about."""
-    return str(header.options.get("collection", "default"))
-
-
 def _header(service: Service, caller: Caller, run_id: str) -> Header:
     try:
         header = read_header(home_of(service, caller), run_id)
     except UsageError:
         raise _unknown(run_id) from None
-    if not caller.sees(collection_of(header)):
+    if not caller.sees(header.collection):
         raise _unknown(run_id)
     return header
 

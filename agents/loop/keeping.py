@@ -58,6 +58,11 @@ class Header(BaseModel):
     seconds: float = 0.0
     ended: datetime | None = None
 
+    @property
+    def collection(self) -> str:
+        """The collection that the run is about."""
+        return str(self.options.get("collection", "default"))
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from agents.loop.arguments import BadCall, check_call
 from agents.loop.condensing import ANSWER_TOKENS
 from agents.loop.evidence import Evidence
 from agents.loop.facts import Facts, fact_tools
@@ -193,7 +194,7 @@ class Working:
 
     def _events(self, decisions: Sequence[Decision], decide: "Decide | None") -> Events:
         state = self._state()
-        _check(state.interrupts, decisions)
+        _check(state.interrupts, decisions, self._equipment.tools)
         yield Began(self._kept.run_id, self._kept.header.goal, model_name(self._chat))
         self._equipment.evidence.recall(_messages(state))
         self._policy.wait_for(one.value["call_id"] for one in state.interrupts)
@@ -297,8 +298,11 @@ def _asked(interrupts: "Sequence[Interrupt]", decide: "Decide | None") -> dict[s
     return {ident: asdict(decision) for ident, decision in said if decision is not None}
 
 
-def _check(interrupts: "Sequence[Interrupt]", decisions: Sequence[Decision]) -> None:
-    waiting = [one.value["call_id"] for one in interrupts]
+def _check(
+    interrupts: "Sequence[Interrupt]", decisions: Sequence[Decision], tools: "Sequence[BaseTool]"
+) -> None:
+    """Somebody's mistake is theirs to mend, and nothing is done before. Raises `UsageError`."""
+    waiting = {one.value["call_id"]: one.value["tool"] for one in interrupts}
     for decision in decisions:
         if decision.call_id not in waiting:
             raise UsageError(
@@ -308,6 +312,11 @@ def _check(interrupts: "Sequence[Interrupt]", decisions: Sequence[Decision]) -> 
                     known=", ".join(waiting) or "–",
                 )
             )
+        if decision.verdict == "edit":
+            try:
+                check_call(tools, waiting[decision.call_id], decision.arguments or {})
+            except BadCall as bad:
+                raise UsageError(bad.observation) from bad
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,8 @@ MOST_SEARCHED: Final = 8
 class Access:
     """What a connection may use. ``bound`` is the one collection that it is about, ``None`` for all
     that the caller sees; ``first`` is made where there is none at all. Files below ``folders`` may
-    be indexed. ``local``: the client is on the same machine, and belongs to the same person."""
+    be indexed. ``local``: the client is on the same machine, and belongs to the same person.
+    ``page`` is the address of the chat page, where there is one, with a slash at its end."""
 
     shelf: "Shelf"
     caller: Caller
@@ -35,6 +36,7 @@ class Access:
     first: str = "default"
     folders: tuple[Path, ...] = ()
     local: bool = False
+    page: str = ""
 
     @property
     def writes(self) -> bool:

@@ -12,8 +12,10 @@ from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecuritySettings
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 
+from agents.http.sse import patient
 from agents.mcp_door.access import Access
 from agents.mcp_door.server import Context, made
 
@@ -48,7 +50,10 @@ class _Door:
         if scope["method"] != "POST":
             raise HTTPException(405, "Method Not Allowed", {"Allow": "POST"})
         scope[_ACCESS] = await asyncio.to_thread(self._access, scope)
-        await self._bounded(scope, receive, send)
+        try:
+            await self._bounded(scope, receive, patient(send))
+        except* ClientDisconnect:
+            pass  # nobody is there to be told
 
     async def _answer(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         transport = StreamableHTTPServerTransport(
@@ -74,8 +79,9 @@ class _Door:
         if named is not None and named not in service.shelf.names(caller):
             service.shelf.rag(caller, named)
         return Access(
-            service.shelf, caller, service.audit, service.gate, service.metrics, bound=named
-        )
+            service.shelf, caller, service.audit, service.gate, service.metrics, bound=named,
+            page=str(Request(scope).base_url),
+        )  # fmt: skip
 
 
 def _access_of(context: "Context") -> Access:

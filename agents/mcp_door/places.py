@@ -42,6 +42,13 @@ class Place:
         """The URI of the whole document."""
         return f"{SCHEME}://{quote(self.collection, safe='')}/{quote(self.source, safe='')}"
 
+    @property
+    def fragment(self) -> str:
+        """Where the chat page shows it (`agents/http/assets/address.js`)."""
+        collection, source = quote(self.collection, safe=""), quote(self.source, safe="")
+        span = f"?span={self.span[0]}:{self.span[1]}" if self.span else ""
+        return f"#/{collection}/document/{source}{span}"
+
     @classmethod
     def parse(cls, name: str) -> "Place":
         """The place with this id or URI. Raises `UsageError` for anything else."""

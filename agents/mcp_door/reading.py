@@ -72,12 +72,12 @@ def title_of(title: str, source: str) -> str:
 
 def url_of(access: Access, place: Place) -> str:
     """Where a person looks at it: a document from the web there, a file in its folder where the
-    client is on the same machine; else its URI."""
+    client is on the same machine, any other on the chat page; where there is none, its URI."""
     if place.source.startswith(("http://", "https://")):
         return place.source
     if access.local and Path(place.source).is_absolute():
         return Path(place.source).as_uri()
-    return place.uri
+    return f"{access.page}{place.fragment}" if access.page else place.uri
 
 
 def _found(access: Access, name: str, passage: "SearchResult") -> FoundShape:

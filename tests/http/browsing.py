@@ -60,6 +60,31 @@ def new_context(browser: "Browser", **options: Any) -> "BrowserContext":
     return context
 
 
+@contextmanager
+def visiting(browser: "Browser", address: str, **options: Any) -> "Iterator[Page]":
+    """A new browser at an address of the service, its documents listed."""
+    context = new_context(browser, **options)
+    try:
+        page = context.new_page()
+        page.goto(address)
+        page.locator("button.document").first.wait_for(state="attached")
+        yield page
+    finally:
+        context.close()
+
+
+def ask(page: "Page", question: str) -> None:
+    """Write the question, or the goal, and send it."""
+    page.locator("#question").fill(question)
+    page.keyboard.press("Enter")
+
+
+def back(page: "Page") -> None:
+    """Load the page again."""
+    page.reload()
+    page.locator("button.document").first.wait_for(state="attached")
+
+
 def watched(page: "Page") -> Seen:
     """What the page does from now on."""
     seen = Seen()

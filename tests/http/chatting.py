@@ -1,5 +1,5 @@
-"""A chat server for the tests of the doors: it quotes, it can be slowed down, and it notices when
-whoever asked leaves."""
+"""A chat server for the tests of the doors: it quotes, it acts as an agent, it can be slowed down,
+and it notices when whoever asked leaves."""
 
 import json
 import re
@@ -33,7 +33,8 @@ class ChatServer:
     ``reply`` makes the text from the body of the request. Streams send it in words, ``pause``
     seconds apart; while ``going`` is cleared they stop after the first word. ``left`` is set when
     somebody closes the connection before the end, ``open`` counts the streams that are being sent.
-    ``message`` replaces the whole message, for calls of tools. ``status`` above 200 fails.
+    ``message`` replaces the whole message, for calls of tools; its ``finish`` says why it ends.
+    ``status`` above 200 fails.
     """
 
     url: str = ""
@@ -45,6 +46,37 @@ class ChatServer:
     left: threading.Event = field(default_factory=threading.Event)
     requests: list[Body] = field(default_factory=list)
     open: int = 0
+
+
+def call(name: str, /, **arguments: object) -> Body:
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    calls = [{"id": "call_1", "type": "function", "function": function}]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+def say(text: str) -> Body:
+    return {"role": "assistant", "content": text}
+
+
+def acting(*moves: Body) -> Callable[[Body], Body | None]:
+    """A model that can call tools, and makes these moves."""
+
+    def message(body: Body) -> Body | None:
+        tools = [tool["function"]["name"] for tool in body.get("tools") or ()]
+        if "add_numbers" in tools:  # whether it can call tools
+            return call("add_numbers", numbers=[20.5, 22, 7])
+        if not tools:
+            return None
+        done = [message for message in body["messages"] if message["role"] == "tool"]
+        return moves[min(len(done), len(moves) - 1)]
+
+    return message
+
+
+GOAL = "What does the waggle run point to?"
+NOTE = {"name": "dance", "text": "It points to the flowers."}
+SEARCH, ANSWER = call("search_documents", query="waggle run"), say("It points to the flowers [1].")
+WRITE = call("write_note", **NOTE)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -124,7 +156,7 @@ def _pieces(message: Body) -> Iterator[Body]:
     yield from (_chunk({"role": "assistant", "content": word}) for word in words if word)
     if calls:
         yield _chunk({"role": "assistant", "tool_calls": calls})
-    yield _chunk({}, "tool_calls" if calls else "stop")
+    yield _chunk({}, message.get("finish") or ("tool_calls" if calls else "stop"))
     yield {**_chunk({}), "choices": [], "usage": _USAGE}
 
 

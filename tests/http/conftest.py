@@ -67,6 +67,16 @@ def server(service: Service) -> Iterator[Running]:
         yield server
 
 
+@pytest.fixture
+def keyed(home: Path, chat_server: ChatServer) -> Iterator[Running]:
+    """A service that wants a key."""
+    with (
+        opened(home, chat_server.url, require_key=True) as service,
+        running(service) as server,
+    ):
+        yield server
+
+
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """Chromium, for all tests of a module."""

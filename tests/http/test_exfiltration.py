@@ -45,7 +45,7 @@ def test_nothing_leaves_the_page(browser: "Browser", home: Path, chat_server: Ch
         chat_server.reply = lambda body: (
             "Yes" if quoting(body) == "Yes" else f"{FACT} [1]\n{corpus} [1]"
         )
-        chat_server.pause = 0.01
+        chat_server.pause = 0.002
         with opened(home, chat_server.url) as service, running(service) as server:
             context = new_context(browser)
             page = context.new_page()
@@ -167,16 +167,7 @@ def test_any_text_is_drawn_safely_and_alike_while_it_grows(
     for drawn in drawing.evaluate(script("compared"), texts):
         assert drawn["alike"], json.dumps(drawn)
         assert set(drawn["tags"]) <= set(ALLOWED.split())
-        assert set(drawn["names"]) <= {
-            "dir",
-            "start",
-            "tabindex",
-            "class",
-            "data-language",
-            "href",
-            "target",
-            "rel",
-        }
+        assert set(drawn["names"]) <= ATTRIBUTES
         assert set(drawn["links"]) <= {"http:", "https:", "mailto:"}
 
 

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +12,19 @@ import pytest
 
 from agents.doors.service import Service
 from agents.loop.types import Limits
-from tests.http.chatting import Body, ChatServer
+from tests.http.chatting import (
+    ANSWER,
+    GOAL,
+    NOTE,
+    SEARCH,
+    WRITE,
+    Body,
+    ChatServer,
+    acting,
+    call,
+    say,
+)
 from tests.http.serving import NAME, Running, fill_home, opened, running
-
-GOAL = "What does the waggle run point to?"
-NOTE = {"name": "dance", "text": "It points to the flowers."}
-
-
-def call(name: str, /, **arguments: object) -> Body:
-    function = {"name": name, "arguments": json.dumps(arguments)}
-    calls = [{"id": "call_1", "type": "function", "function": function}]
-    return {"role": "assistant", "content": None, "tool_calls": calls}
-
-
-def say(text: str) -> Body:
-    return {"role": "assistant", "content": text}
-
-
-def acting(*moves: Body) -> Callable[[Body], Body | None]:
-    """A model that can call tools, and makes these moves."""
-
-    def message(body: Body) -> Body | None:
-        tools = [tool["function"]["name"] for tool in body.get("tools") or ()]
-        if "add_numbers" in tools:  # whether it can call tools
-            return call("add_numbers", numbers=[20.5, 22, 7])
-        if not tools:
-            return None
-        done = [message for message in body["messages"] if message["role"] == "tool"]
-        return moves[min(len(done), len(moves) - 1)]
-
-    return message
-
-
-SEARCH, ANSWER = call("search_documents", query="waggle run"), say("It points to the flowers [1].")
-WRITE = call("write_note", **NOTE)
 
 
 @pytest.fixture
@@ -75,6 +54,7 @@ def test_a_run_and_its_end(api: httpx.Client, chat_server: ChatServer) -> None:
     assert api.get(f"/api/agent/runs/{run['run_id']}").json() == run
     (listed,) = api.get("/api/agent/runs").json()["runs"]
     assert (listed["run_id"], listed["state"], listed["goal"]) == (run["run_id"], "done", GOAL)
+    assert listed["collection"] == NAME
 
 
 def test_each_step_as_it_comes(api: httpx.Client, chat_server: ChatServer) -> None:
@@ -126,11 +106,14 @@ def test_decisions_that_fit_nothing(api: httpx.Client, chat_server: ChatServer) 
     (pending,) = run["pending"]
     for decision in ({"call_id": "another", "verdict": "approve"},
                      {"call_id": pending["call_id"], "verdict": "edit"},
+                     {"call_id": pending["call_id"], "verdict": "edit",
+                      "arguments": {"name": "dance"}},
                      {"call_id": pending["call_id"], "verdict": "approve", "arguments": {}},
                      {"call_id": pending["call_id"], "verdict": "perhaps"}):  # fmt: skip
         response = api.post(path, json={"decisions": [decision]})
         assert response.status_code == 400, decision
         assert response.json()["error"]["message"]
+        assert ("write_note(name" in response.text) == ("name" in decision.get("arguments", {}))
     assert api.get(f"/api/agent/runs/{run['run_id']}").json()["status"] == "waiting_for_approval"
 
 

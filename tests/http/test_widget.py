@@ -1,51 +1,13 @@
 """The widget on the pages of others: it works where the key allows it, and nowhere else."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.http.browsing import new_context, script, watched, web_page
-from tests.http.chatting import ChatServer
-from tests.http.serving import NAME, Running, opened, running
+from tests.http.browsing import watched
+from tests.http.serving import Running
+from tests.http.widgets import PAGE, visited
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-PAGE = """<!doctype html><html lang="en"><head><title>Linden Lane</title>
-<style>* {{ font: 40px serif !important; color: red !important; }}
-button {{ display: none; }}</style>
-</head><body><h1>Linden Lane Apiary</h1>
-<script src="{url}/widget.js" data-collection="{collection}" data-key="{key}"
-  data-title="Ask the bees" data-greeting="What would you like to know?"></script></body></html>"""
-
-
-@contextmanager
-def visited(
-    browser: "Browser", server: Running, html: str, headers: tuple[tuple[str, str], ...] = ()
-) -> "Iterator[tuple[Page, str]]":
-    """The page of somebody else with the widget, and its origin, which the widget's key names."""
-    pages: dict[str, str] = {}
-    with web_page(html, headers, pages) as (origin, _):
-        _, secret = server.service.keys.new("site", ("read",), (NAME,), (origin,))
-        pages["/"] = html.format(url=server.url, collection=NAME, key=secret)
-        context = new_context(browser)
-        context.add_init_script(script("open_shadows"))
-        page = context.new_page()
-        yield page, origin
-        context.close()
-
-
-@pytest.fixture
-def keyed(home: Path, chat_server: ChatServer) -> Iterator[Running]:
-    """A service that wants a key."""
-    with (
-        opened(home, chat_server.url, require_key=True) as service,
-        running(service) as server,
-    ):
-        yield server
 
 
 def converse(page: "Page") -> None:

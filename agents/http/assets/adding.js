@@ -10,7 +10,9 @@ export class Adding {
   /** `done()` is called when a file has become searchable. */
   constructor(api, done) {
     Object.assign(this, { api, done, waiting: [], running: 0, most: Infinity });
-    this.root = h("ul", { class: "uploads", "aria-live": "polite" });
+    this.list = h("ul", { class: "uploads", "aria-label": say("add_documents") });
+    this.told = h("p", { class: "unseen", role: "status" });
+    this.root = h("div", { class: "adding" }, this.list, this.told);
   }
 
   /** Add `files` to the collection `name`. */
@@ -59,7 +61,8 @@ export class Adding {
       root.className = `upload ${kind}`;
       words.textContent = text;
     };
-    this.root.append(root);
+    const told = (text) => (this.told.textContent = text); // each once, not every step on the way
+    this.list.append(root);
     return {
       sending(part) {
         bar.value = part;
@@ -71,11 +74,13 @@ export class Adding {
       },
       ready() {
         state("ready", say("indexed"));
+        told(say("indexed_file", { name: seen(file.name) }));
         bar.remove();
         setTimeout(() => root.remove(), 6000);
       },
       fail(reason) {
         state("bad", seen(reason));
+        told(`${seen(file.name)}: ${seen(reason)}`);
         bar.remove();
         remove.hidden = false;
       },

@@ -4,6 +4,8 @@ import { fileName, h, icon, seen } from "./dom.js";
 import { Flow } from "./markdown.js";
 import { say, sayError } from "./words.js";
 
+const LONGEST_TOLD = 1500;
+
 /** `open(place, number, button)` shows a place in its document; `feedback(kind, view)` is told of
  * what the reader does with the answer. */
 export class AnswerView {
@@ -151,6 +153,10 @@ export function failure(error, retry) {
   return h("div", { class: "failure", role: "alert" }, icon("warning"), h("p", {}, sayError(error)),
     retry ? action("retry", say("retry"), retry) : null);
 }
+
+/** What a screen reader says when an answer is complete: once, and without its marks. */
+export const spoken = ({ answer }) =>
+  say("answer_read", { text: seen(answer).replace(/\s*(\[[\d?, ，、]+\]|【\d+】)/g, "").slice(0, LONGEST_TOLD) });
 
 /** The answer with its sources, for another text. */
 function plain(view) {

@@ -12,7 +12,7 @@ const LETTERS = "ABCDEFGH";
  */
 export class Asking {
   constructor(api, question, hands) {
-    Object.assign(this, { api, question, hands, chosen: null });
+    Object.assign(this, { api, question, hands });
     this.views = Array.from({ length: question.candidates ?? 1 }, () => new AnswerView(hands));
     this.aborter = new AbortController();
     this.root = this.views.length === 1
@@ -22,7 +22,7 @@ export class Asking {
   }
 
   column(view, at) {
-    return h("section", { class: "candidate", "aria-label": say("answer_n", { letter: LETTERS[at] }) },
+    return h("div", { class: "candidate", role: "group", "aria-label": say("answer_n", { letter: LETTERS[at] }) },
       h("h3", { class: "label" }, say("answer_n", { letter: LETTERS[at] })), view.root);
   }
 
@@ -38,6 +38,17 @@ export class Asking {
     }
     this.offer();
     return this.views.find((view) => view.answer)?.answer ?? null;
+  }
+
+  /** Show what was answered before; null stands for an answer that broke off. */
+  restore(answers, chosen, retry) {
+    this.views.forEach((view, at) => {
+      if (answers[at]) view.finished(answers[at]);
+      else view.failed({ message: say("broken"), status: 500 }, retry);
+    });
+    this.offer();
+    const kept = this.views[chosen];
+    if (kept?.answer) this.mark(kept);
   }
 
   take(event, retry) {
@@ -60,13 +71,18 @@ export class Asking {
     const answers = this.views.filter((view) => view.answer?.status === "answered");
     if (this.views.length === 1 || answers.length < 2) return;
     for (const view of answers) {
-      const choose = action("check", say("choose"), () => this.choose(view, choose), { class: "action choose" });
+      const choose = action("check", say("choose"), () => this.choose(view), { class: "action choose" });
       view.root.append(choose);
     }
   }
 
-  choose(view, button) {
-    this.chosen = view;
+  choose(view) {
+    this.mark(view);
+    this.hands.feedback("chosen", view, this.views);
+    this.onchosen?.(this.views.indexOf(view));
+  }
+
+  mark(view) {
     for (const other of this.views) {
       const mine = other === view;
       other.root.closest(".candidate").classList.toggle("chosen", mine);
@@ -75,8 +91,5 @@ export class Asking {
       choose?.setAttribute("aria-pressed", String(mine));
       choose?.lastChild.replaceWith(mine ? say("chosen") : say("choose"));
     }
-    button.focus();
-    this.hands.feedback("chosen", view, this.views);
-    this.onchosen?.(view.answer);
   }
 }

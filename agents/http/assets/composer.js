@@ -22,15 +22,15 @@ export class Composer {
 
   modes() {
     const mode = (name) => h("label", {}, h("input", { type: "radio", name: "mode", value: name, checked: name === this.mode,
-      onchange: () => this.choose(name) }), icon(name), h("span", {}, say(name)));
+      onchange: (event) => this.choose(name, event.target) }), icon(name), h("span", {}, say(name)));
     return h("div", { class: "modes", role: "radiogroup" }, mode("ask"), mode("agent"));
   }
 
-  choose(mode) {
+  choose(mode, radio) {
     this.mode = mode;
     this.count.parentElement.hidden = mode === "agent";
     this.field.placeholder = say(`${mode}_placeholder`);
-    this.field.focus();
+    if (!radio.matches(":focus-visible")) this.field.focus(); // arrow keys go from choice to choice
   }
 
   allow(is) {

@@ -24,9 +24,12 @@ const ICONS = {
   close: "M6 6l12 12M18 6 6 18",
   copy: "M9 9h10v11H9zM5 15V4h10",
   file: "M7 3h7l4 4v14H6V3zM14 3v5h4",
+  keep: "M6 4h12v16l-6-4.5L6 20z",
   key: "M15 14a5 5 0 1 0-4.6-3L4 17.5V20h3v-2h2v-2h2l1.4-1.4A5 5 0 0 0 15 14ZM15.5 8.5h.01",
+  link: "M10 14a4 4 0 0 0 6 .4l3-3a4 4 0 0 0-5.7-5.7L12 7M14 10a4 4 0 0 0-6-.4l-3 3a4 4 0 0 0 5.7 5.7L12 17",
   menu: "M4 7h16M4 12h16M4 17h16",
   moon: "M20 14.5A8 8 0 0 1 9.5 4 8 8 0 1 0 20 14.5Z",
+  pencil: "M4 20l1-4L16.5 4.5l3 3L8 19zM14 7l3 3",
   retry: "M4 12a8 8 0 1 1 2.5 5.8M4 20v-5h5",
   send: "M12 19V5M6 11l6-6 6 6",
   stop: "M7 7h10v10H7z",
@@ -62,6 +65,17 @@ export function rename(button, label) {
   button.title = label;
 }
 
+/** Bring the focus to something that is no field and no button. */
+export function rest(element) {
+  element.tabIndex = -1;
+  element.focus({ preventScroll: true });
+}
+
+/** The focus must not be lost with what goes: it rests at `place`. */
+export function leaveFor(place, going) {
+  if (going.contains(going.getRootNode().activeElement)) rest(place);
+}
+
 // Characters that no reader sees, but that change or hide what is read: controls, zero-width
 // spaces, bidirectional overrides, tags.
 const UNSEEN =
@@ -80,4 +94,13 @@ export function keepInView(scroller, turn) {
   const above = turn.getBoundingClientRect().top - scroller.getBoundingClientRect().top - MARGIN;
   const end = scroller.scrollHeight - scroller.clientHeight;
   scroller.scrollTop = Math.min(end, scroller.scrollTop + above);
+}
+
+const NEAR = 60;
+
+/** Whether a reader has scrolled away from the end: `before` is where they were. What grows below
+ * them does not take them away, only their own way up does. */
+export function isAway({ scrollTop, clientHeight, scrollHeight }, was, before = 0) {
+  if (scrollHeight - clientHeight - scrollTop <= NEAR) return false;
+  return was || scrollTop < before;
 }

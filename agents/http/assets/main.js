@@ -1,17 +1,18 @@
 // The page: what stands where, and what leads to what.
 
-import { Api } from "./api.js";
+import { addressOf, placeIn } from "./address.js";
 import { failure } from "./answer.js";
-import { Asking } from "./asking.js";
+import { Api } from "./api.js";
 import { Composer } from "./composer.js";
-import { h, icon, iconButton, keepInView, rename, seen } from "./dom.js";
+import { Conversation } from "./conversation.js";
+import { h, icon, iconButton, rename, seen } from "./dom.js";
+import { forgetTalks, Keeping } from "./keeping.js";
 import { askKey, forgetKey, keptKey } from "./key.js";
 import { Reader } from "./reader.js";
-import { Running } from "./running.js";
 import { Shelf } from "./shelf.js";
+import { Waiting } from "./waiting.js";
 import { language, say, sayError, speak } from "./words.js";
 
-const MOST_TURNS = 6;
 const THEMES = ["system", "light", "dark"];
 
 const kept = {
@@ -21,25 +22,28 @@ const kept = {
 
 class Page {
   constructor(api, me) {
-    Object.assign(this, { api, me, turns: [], current: null });
-    this.reader = new Reader(api, (is) => document.body.classList.toggle("reading", is));
+    Object.assign(this, { api, me });
+    this.keeping = new Keeping(me.key);
+    this.reader = new Reader(api, (place) => this.reading(place), [iconButton("link", say("link_copy"), () => this.copyLink())]);
     this.shelf = new Shelf(api, me, {
       open: (name, document, button) => {
+        const drawn = this.menu.getAttribute("aria-expanded") === "true";
         this.drawer(false);
-        this.reader.open(name, document, button);
+        this.reader.open(name, document, drawn ? this.menu : button);
       },
       changed: () => this.changed(),
     });
-    this.log = h("div", { class: "log", role: "log", "aria-label": say("conversation"), "aria-live": "off" });
+    this.conversation = new Conversation(api, { reader: this.reader, keeping: this.keeping,
+      changed: () => this.welcome(), busy: (is) => this.composer.busy(is) });
+    this.waiting = new Waiting(api, me.rights.includes("agent"), {
+      open: (run) => this.openRun(run), shown: (run_id) => this.conversation.has(run_id), told: (words) => (this.conversation.told.textContent = words) });
+    this.conversation.waiting = this.waiting;
     this.empty = h("div", { class: "empty" });
-    this.told = h("p", { class: "unseen", role: "status" });
-    this.composer = new Composer(me, { send: (text, mode, count) => this.send(text, mode, count), stop: () => this.current?.stop() });
+    this.composer = new Composer(me, { send: (text, mode, count) => this.conversation.send(text, mode, count),
+      stop: () => this.conversation.current?.stop() });
+    this.reader.otherwise = this.composer.field;
     this.title = h("h1");
-    this.scroller = h("div", { class: "scroller" }, h("div", { class: "column" }, this.empty, this.log));
-    this.newest = h("button", { type: "button", class: "newest", hidden: true, onclick: () => this.toEnd() },
-      icon("chevron"), say("to_newest"));
-    this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    new ResizeObserver(() => this.follow()).observe(this.log);
+    this.conversation.scroller.append(h("div", { class: "column" }, this.empty, this.conversation.log));
     this.build();
   }
 
@@ -47,17 +51,20 @@ class Page {
     this.menu = iconButton("menu", say("menu"), () => this.drawer(!document.body.classList.contains("drawn")),
       { "aria-expanded": "false", "aria-controls": "side" });
     this.menu.classList.add("menu");
-    const fresh = h("button", { type: "button", class: "action fresh", onclick: () => this.clear() }, icon("add"), h("span", {}, say("new_chat")));
+    const fresh = h("button", { type: "button", class: "action fresh", "aria-label": say("new_chat"), onclick: () => this.fresh() },
+      icon("add"), h("span", {}, say("new_chat")));
     document.body.replaceChildren(
       h("a", { class: "skip", href: "#question" }, say("skip")),
       h("nav", { class: "side", id: "side", "aria-label": say("menu") }, this.brand(), this.shelf.root, this.foot()),
       h("div", { class: "veil", onclick: () => this.drawer(false) }),
-      h("main", {}, h("header", { class: "top" }, this.menu, this.title, fresh), this.scroller,
-        h("div", { class: "bottom" }, this.newest, this.composer.root, this.told)),
+      h("main", {}, h("header", { class: "top" }, this.menu, this.title, fresh), this.waiting.root,
+        this.conversation.scroller,
+        h("div", { class: "bottom" }, this.conversation.newest, this.composer.root, this.conversation.told)),
       this.reader.root,
       h("div", { class: "dropping", hidden: true }));
     listenForDrops(this);
     document.addEventListener("keydown", (event) => this.key(event));
+    addEventListener("hashchange", () => this.visit());
   }
 
   brand() {
@@ -79,39 +86,60 @@ class Page {
     } }, say("language"));
     const key = this.api.key ? iconButton("key", say("key_forget"), () => {
       forgetKey();
+      forgetTalks();
       location.reload();
     }) : null;
-    return h("div", { class: "foot" }, other, h("span", { class: "gap" }), key, theme);
+    return h("div", { class: "foot" }, other, h("span", { class: "gap" }), key, this.keeper(), theme);
+  }
+
+  /** Whether conversations are kept is switched on and off. */
+  keeper() {
+    const button = iconButton("keep", "", () => {
+      this.keeping.wanted = !this.keeping.wanted;
+      this.conversation.keep();
+      show();
+    });
+    const show = () => {
+      const { wanted } = this.keeping;
+      rename(button, say(wanted ? "keep_on" : "keep_off"));
+      button.classList.toggle("on", wanted);
+    };
+    show();
+    return button;
   }
 
   async start() {
+    const place = placeIn(location.hash);
+    await this.waiting.refresh().catch((error) => (this.conversation.told.textContent = sayError(error)));
     try {
-      await this.shelf.start(kept.get("collection"));
+      await this.shelf.start(place?.collection ?? kept.get("collection"));
     } catch (error) {
       this.empty.replaceChildren(failure(error, () => location.reload()));
     }
     if (matchMedia("(pointer: fine)").matches) this.composer.focus();
+    if (place) this.reader.open(place.collection, place);
   }
 
   /** Another collection is chosen, or its documents are others now. */
   changed() {
-    const { name, documents } = this.shelf;
+    const { name } = this.shelf;
     this.title.textContent = name ? seen(name) : "Waggle";
     document.title = name ? `${seen(name)} · Waggle` : "Waggle";
-    if (name && name !== this.name) {
-      kept.set("collection", name);
-      if (this.name) this.clear();
-    }
-    this.name = name;
     this.composer.allow(Boolean(name));
-    this.welcome(documents);
+    if (name === this.name) return this.welcome();
+    const first = this.name === undefined;
+    this.name = name;
+    if (name) kept.set("collection", name);
+    if (!first && !this.reader.root.hidden) this.reader.close();
+    this.conversation.show(name);
   }
 
-  welcome(documents) {
-    this.empty.hidden = this.log.childElementCount > 0;
+  welcome() {
+    this.waiting.show();
+    this.empty.hidden = !this.conversation.empty;
+    const { documents } = this.shelf;
     const logo = h("img", { src: new URL("logo.svg", import.meta.url).href, alt: "", width: 56, height: 56 });
-    const none = !documents.length;
-    const first = none && this.shelf.writes;
+    const first = !documents.length && this.shelf.writes;
     const words = [h("h2", {}, say(first ? "first_title" : "empty_title")),
       h("p", {}, !this.name && !this.shelf.writes ? say("no_key_collections") : say(first ? "first_hint" : "empty_hint"))];
     const titles = [...new Set(documents.map((d) => seen(d.title)).filter((t) => t && t.length < 60))];
@@ -120,114 +148,64 @@ class Page {
       ? h("button", { type: "button", class: "drop large", onclick: () => this.shelf.pick() },
           icon("upload"), h("strong", {}, say("choose_files")), h("span", {}, say("drop_hint")))
       : h("ul", { class: "suggestions" }, suggestions.map((text) =>
-          h("li", {}, h("button", { type: "button", dir: "auto", onclick: () => this.send(text, "ask", 1) }, text))));
+          h("li", {}, h("button", { type: "button", dir: "auto", onclick: () => this.suggested(text) }, text))));
     this.empty.replaceChildren(logo, ...words, below);
   }
 
-  clear() {
-    this.current?.stop();
-    this.turns = [];
-    this.log.replaceChildren();
+  suggested(text) {
+    this.composer.focus();
+    this.conversation.send(text, "ask", 1);
+  }
+
+  fresh() {
     if (!this.reader.root.hidden) this.reader.close();
-    this.welcome(this.shelf.documents);
+    this.conversation.clear();
     this.composer.focus();
   }
 
-  async send(text, mode, count) {
-    if (this.current || !this.name) return;
-    const turn = h("section", { class: "turn" }, h("div", { class: "question" },
-      h("span", { class: "unseen" }, `${say("you")}: `), h("p", { dir: "auto" }, seen(text))));
-    this.log.append(turn);
-    this.empty.hidden = true;
-    this.follow(true);
-    await this.answer(turn, text, mode, count);
+  /** Show a run, whichever collection it is about. */
+  async openRun(run) {
+    if (run.collection !== this.name) await this.shelf.choose(run.collection);
+    this.conversation.open(run);
   }
 
-  async answer(turn, text, mode, count) {
-    const retry = () => {
-      if (this.current) return;
-      made.root.remove();
-      this.answer(turn, text, mode, count);
-    };
-    const made = this.making(text, mode, count);
-    const turns = this.turns;
-    this.current = made;
-    this.composer.busy(true);
-    turn.append(made.root);
-    const answer = await made.run(retry);
-    this.current = null;
-    this.composer.busy(false);
-    if (!answer || turns !== this.turns) return;
-    this.told.textContent = say("answer_ready");
-    const place = this.turns.push({ question: text, answer: answer.answer }) - 1;
-    made.onchosen = (chosen) => (turns[place].answer = chosen.answer);
+  /** The address names the place that is shown, so that it can be passed on. */
+  reading(place) {
+    document.body.classList.toggle("reading", Boolean(place));
+    history.replaceState(null, "", place ? addressOf(place) : location.pathname + location.search);
   }
 
-  making(text, mode, count) {
-    const collection = this.name;
-    const hands = {
-      open: (place, number, button) => this.reader.open(collection, { ...place, number }, button),
-      feedback: (kind, view, all) => this.feedback(collection, kind, view, all),
-    };
-    if (mode === "agent") return new Running(this.api, { collection, goal: text, stream: true }, hands);
-    const history = this.turns.filter((t) => t.answer).slice(-MOST_TURNS);
-    return new Asking(this.api, { collection, question: text, history, candidates: count }, hands);
+  async copyLink() {
+    await navigator.clipboard.writeText(location.href);
+    this.conversation.told.textContent = say("link_copied");
   }
 
-  async feedback(collection, kind, view, all = []) {
-    const { answer } = view;
-    const others = all.filter((other) => other !== view && other.answer).map((other) => other.answer.answer);
-    const body = { kind, collection, question: answer.question, answer: answer.answer, others,
-      model: answer.model ?? "", prompt: answer.prompt ?? "" };
-    try {
-      await this.api.request("api/feedback", { method: "POST", body });
-      this.told.textContent = say("thanks");
-    } catch (error) {
-      this.told.textContent = sayError(error);
-    }
-  }
-
-  /** Keep what is written in view, but never push the question it answers out of it, nor move
-   * the page under a reader who has scrolled away. */
-  follow(always = false) {
-    if (always) this.away = false;
-    if (!this.away) keepInView(this.scroller, this.log.lastElementChild);
-    this.newest.hidden = this.toGo() < 60;
-  }
-
-  /** Pixels below what is in view. */
-  toGo() {
-    const { scrollTop, clientHeight, scrollHeight } = this.scroller;
-    return scrollHeight - clientHeight - scrollTop;
-  }
-
-  toEnd() {
-    this.scroller.scrollTop = this.scroller.scrollHeight;
-  }
-
-  scrolled() {
-    this.away = this.toGo() > 60;
-    this.newest.hidden = !this.away;
+  /** Somebody follows an address. */
+  async visit() {
+    const place = placeIn(location.hash);
+    if (!place) return;
+    const known = this.shelf.collections.some((one) => one.name === place.collection);
+    if (known && place.collection !== this.name) await this.shelf.choose(place.collection);
+    this.reader.open(place.collection, place);
   }
 
   drawer(is) {
     document.body.classList.toggle("drawn", is);
     this.menu.setAttribute("aria-expanded", String(is));
     if (is) this.shelf.picker.focus();
+    else if (document.activeElement.closest(".side")) this.menu.focus();
   }
 
   key(event) {
-    const writing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
+    const writing = event.target.matches('textarea, select, input:not([type="radio"])');
     if (event.key === "/" && !writing && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       this.composer.focus();
     }
     if (event.key !== "Escape" || event.defaultPrevented) return;
-    if (document.body.classList.contains("drawn")) {
-      this.drawer(false);
-      this.menu.focus();
-    } else if (!this.reader.root.hidden) this.reader.close();
-    else this.current?.stop();
+    if (document.body.classList.contains("drawn")) this.drawer(false);
+    else if (!this.reader.root.hidden) this.reader.close();
+    else this.conversation.current?.stop();
   }
 }
 

@@ -93,7 +93,7 @@ function element(lines, cite, depth) {
   const fence = FENCE.exec(first);
   if (fence) return codeBlock(lines, fence);
   const heading = HEADING.exec(first);
-  if (heading) return h(`h${Math.min(heading[1].length + 2, 6)}`, { dir: "auto" }, inline(heading[2], cite));
+  if (heading) return h(`h${levelOf(heading[1])}`, { dir: "auto" }, inline(heading[2], cite));
   if (RULE.test(first)) return h("hr");
   if (depth < DEEPEST) {
     if (QUOTE.test(first)) return quote(lines, cite, depth);
@@ -102,6 +102,9 @@ function element(lines, cite, depth) {
   }
   return h("p", { dir: "auto" }, inline(lines.map((line) => line.trim()).join("\n"), cite));
 }
+
+/** Answers stand below the heading of their question; some begin with "#", some with "##". */
+const levelOf = (marks) => Math.min(Math.max(marks.length + 1, 3), 6);
 
 function codeBlock(lines, fence) {
   const closed = lines.length > 1 && lines.at(-1).trim().startsWith(fence[1]);

@@ -8,31 +8,32 @@ const AROUND = 4000;
 const MOST = 400_000;
 
 export class Reader {
-  /** `api` as in api.js; `opened(is)` is told when the panel comes and goes. */
-  constructor(api, opened = () => {}) {
+  /** `api` as in api.js; `opened(place)` is told what is shown, null when the panel goes;
+   * `tools` are buttons for what is shown. */
+  constructor(api, opened = () => {}, tools = []) {
     Object.assign(this, { api, opened, from: null, asked: 0 });
     this.heading = h("h2", { tabindex: -1, dir: "auto" });
     this.where = h("p", { class: "where" });
     this.body = h("div", { class: "text", tabindex: 0, dir: "auto" });
+    this.otherwise = null;
     this.closer = iconButton("close", say("close"), () => this.close());
     this.root = h("aside", { class: "reader", hidden: true, "aria-label": say("reader") },
-      h("header", {}, h("span", { class: "file" }, icon("file")), h("div", {}, this.heading, this.where), this.closer),
+      h("header", {}, h("span", { class: "file" }, icon("file")), h("div", {}, this.heading, this.where), tools, this.closer),
       this.body);
     this.root.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.close();
     });
   }
 
-  /** Show `place`; the focus comes here, and goes back to `from`. */
+  /** Show `place`; the focus comes here, and goes back to `from`, or `otherwise` if that is gone. */
   async open(collection, place, from = null) {
     const asked = ++this.asked;
     this.from = from ?? this.from;
     this.place = { collection, ...place };
     this.root.hidden = false;
-    this.opened(true);
+    this.opened(this.place);
     this.heading.textContent = seen(place.title || fileName(place.source));
-    this.where.textContent = [fileName(place.source), place.page ? say("page", { page: place.page }) : ""]
-      .filter(Boolean).join(" · ");
+    this.stands(place.page);
     this.where.title = seen(place.source);
     this.body.replaceChildren(h("p", { class: "status" }, h("span", { class: "pulse" }), say("loading")));
     this.heading.focus({ preventScroll: true });
@@ -50,7 +51,13 @@ export class Reader {
     return this.api.json(`api/collections/${encodeURIComponent(collection)}/text?${query}`);
   }
 
+  stands(page) {
+    this.where.textContent = [fileName(this.place.source), page ? say("page", { page }) : ""].filter(Boolean).join(" · ");
+  }
+
   show(text) {
+    if (!this.place.title) this.heading.textContent = seen(text.title || fileName(text.source));
+    if (!this.place.page && text.quote) this.stands(text.page);
     const mark = text.quote ? h("mark", {}, lines(text.quote)) : null;
     const more = (wanted) => wanted
       ? h("button", { type: "button", class: "action more", onclick: () => this.widen(text) }, say("more_text"))
@@ -74,8 +81,9 @@ export class Reader {
   close() {
     this.asked++;
     this.root.hidden = true;
-    this.opened(false);
-    this.from?.focus();
+    this.opened(null);
+    if (this.from?.isConnected && this.from.checkVisibility({ visibilityProperty: true })) this.from.focus();
+    else this.otherwise?.focus();
     this.from = null;
   }
 }

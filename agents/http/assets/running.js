@@ -1,11 +1,15 @@
 // An agent's run: each step as it comes, the calls that wait for a decision, the answer.
 
-import { AnswerView, failure, notice } from "./answer.js";
-import { h, icon, seen } from "./dom.js";
-import { say } from "./words.js";
+import { AnswerView, action, failure, notice } from "./answer.js";
+import { Deciding, pretty } from "./deciding.js";
+import { h, leaveFor, seen } from "./dom.js";
+import { say, sayError } from "./words.js";
 
-const EFFECTS = { read: "effect_read", write: "effect_write", network: "effect_network" };
+const ENDS = { stopped: "status_stopped", failed: "status_failed" };
 
+/** Works on what `POST api/agent/runs` takes, or shows a run that is there. `hands` are those of an
+ * AnswerView, with `began(run_id)`, `waits()`, and `goOn(running, work)`, which does the work when
+ * nothing else is being done. */
 export class Running {
   constructor(api, request, hands) {
     Object.assign(this, { api, request, hands, run_id: null });
@@ -17,39 +21,86 @@ export class Running {
     this.root = h("article", { class: "run", "aria-busy": "true" }, this.plan, this.steps, this.status, this.asked, this.end);
   }
 
-  /** Ends with the answer that the run came to, or null; a wait for a decision is part of it. */
-  async run(retry) {
-    return this.follow("api/agent/runs", this.request, retry);
+  get path() {
+    return `api/agent/runs/${encodeURIComponent(this.run_id)}`;
   }
 
-  async follow(path, body, retry) {
+  /** Ends with the answer that the run came to, or null, also where it waits for a decision. */
+  run(retry) {
+    return this.follow("api/agent/runs", this.request, (error) => this.failed(error, retry));
+  }
+
+  /** Show the run as it stands; `state` is that of the list of runs. */
+  async recall(run_id, state, retry) {
+    this.run_id = run_id;
     this.aborter = new AbortController();
     this.busy(true);
+    let run;
+    try {
+      run = await this.api.json(this.path, { signal: this.aborter.signal });
+    } catch (error) {
+      this.failed(error, retry);
+      return null;
+    }
+    this.busy(false);
+    if (state !== "interrupted") return this.stands(run, false);
+    this.drawn(run);
+    return this.offer(notice(say("run_broke_off")));
+  }
+
+  stands(run, live) {
+    this.drawn(run);
+    return this.conclude(run, live);
+  }
+
+  drawn(run) {
+    this.planned(run.plan);
+    for (const step of run.steps) this.step(step, step);
+  }
+
+  async follow(path, body, refused) {
+    this.aborter = new AbortController();
+    leaveFor(this.root, this.end);
+    this.end.replaceChildren();
+    this.busy(true);
     let ended = null;
+    let begun = false;
     try {
       for await (const event of this.api.events(path, body, this.aborter.signal)) {
+        begun = true;
         if (event.event === "ended") ended = event.run;
         this.take(event);
       }
       if (!ended) throw Object.assign(new Error(say("broken")), { status: 500 });
     } catch (error) {
       this.busy(false);
-      this.end.replaceChildren(error.name === "AbortError" ? notice(say("stopped")) : failure(error, retry));
-      return null;
+      if (error.name === "AbortError") return this.offer(notice(say("stopped")));
+      return begun ? this.offer(failure(error)) : refused(error);
     }
     this.busy(false);
-    if (ended.status !== "waiting_for_approval") return this.conclude(ended);
-    const decisions = await this.decide(ended.pending);
-    this.asked.replaceChildren();
-    if (!decisions) {
-      this.end.replaceChildren(notice(say("still_waits", { run: ended.run_id })));
-      return null;
-    }
-    return this.follow(`api/agent/runs/${encodeURIComponent(ended.run_id)}/decisions`, { decisions }, retry);
+    return this.conclude(ended, true);
+  }
+
+  failed(error, retry) {
+    this.busy(false);
+    this.end.replaceChildren(failure(error, retry));
+    return null;
+  }
+
+  /** Say how it stands, and offer to go on from there, if it has begun. */
+  offer(...words) {
+    const go = action("retry", say("go_on"), () => this.goOn([]), { class: "action go-on" });
+    this.end.replaceChildren(...words, ...(this.run_id ? [go] : []));
+    return null;
+  }
+
+  /** Ends with the answer that it came to then. */
+  goOn(decisions, refused = (error) => this.offer(failure(error))) {
+    return this.hands.goOn(this, () => this.follow(`${this.path}/decisions`, { decisions }, refused));
   }
 
   take(event) {
-    if (event.event === "began") this.run_id = event.run_id;
+    if (event.event === "began") this.hands.began((this.run_id = event.run_id));
     if (event.event === "planned") this.planned(event.tasks);
     if (event.event === "acting") this.step(event, null);
     if (event.event === "stepped") this.step(event.step, event.step);
@@ -76,26 +127,11 @@ export class Running {
     else this.steps.append(made);
   }
 
-  /** Ask about each pending call; resolves with the decisions when all are made, or with null
-   * when the person leaves it. The focus comes to the first, but to no button: what is typed at
-   * that moment is no decision. */
-  decide(pending) {
-    return new Promise((resolve) => {
-      this.leave = () => resolve(null);
-      const decisions = [];
-      const decided = (decision) => {
-        decisions.push(decision);
-        if (decisions.length === pending.length) resolve(decisions);
-      };
-      const cards = pending.map((call) => approval(call, decided));
-      this.asked.replaceChildren(h("h3", { class: "label" }, say("agent_waits")), ...cards);
-      cards[0].focus();
-    });
-  }
-
-  conclude(run) {
-    const words = { done: "status_done", stopped: "status_stopped", failed: "status_failed" }[run.status];
-    if (run.status !== "done") this.end.append(notice(`${say(words)}. ${seen(run.reason ?? "")}`, "doubt"));
+  /** How the run stands now. `live`: somebody is looking at it, so the focus may move. */
+  conclude(run, live) {
+    if (run.status === "waiting_for_approval") return this.decide(run.pending, live);
+    if (run.status === "failed") this.offer(notice(`${say("status_failed")}. ${seen(run.reason ?? "")}`, "doubt"));
+    else if (run.status !== "done") this.end.append(notice(`${say(ENDS[run.status])}. ${seen(run.reason ?? "")}`, "doubt"));
     if (!run.answer) return null;
     const view = new AnswerView(this.hands);
     const answer = { ...run, question: run.goal, status: "answered", contexts: [] };
@@ -104,9 +140,30 @@ export class Running {
     return answer;
   }
 
+  /** Ask about the calls that wait. */
+  decide(pending, live) {
+    const deciding = new Deciding(pending, (decisions) => {
+      leaveFor(this.root, this.asked);
+      this.asked.replaceChildren();
+      this.goOn(decisions, (error) => this.refused(deciding, error));
+    });
+    this.asked.replaceChildren(deciding.root);
+    if (live) deciding.focus();
+    this.hands.waits();
+    return null;
+  }
+
+  /** The service does not take what was decided: ask again, unless it was decided elsewhere. */
+  async refused(deciding, error) {
+    const run = error.status === 400 ? await this.api.json(this.path).catch(() => null) : null;
+    if (run && !deciding.isAbout(run.pending ?? [])) return this.stands(run, true);
+    this.asked.replaceChildren(deciding.root);
+    deciding.again(sayError(error));
+    return null;
+  }
+
   stop() {
-    this.aborter.abort();
-    this.leave?.();
+    this.aborter?.abort();
   }
 
   busy(is) {
@@ -115,25 +172,4 @@ export class Running {
   }
 }
 
-function approval(call, decided) {
-  const reason = h("input", { type: "text", maxlength: 500, placeholder: say("edited_reason"), "aria-label": say("edited_reason") });
-  const decide = (verdict, words) => () => {
-    const given = verdict === "reject" ? reason.value.trim() : "";
-    buttons.replaceWith(h("p", { class: "verdict" }, icon(verdict === "approve" ? "check" : "close"), words));
-    decided({ call_id: call.call_id, verdict, ...(given ? { reason: given } : {}) });
-  };
-  const buttons = h("div", { class: "verdicts" },
-    h("button", { type: "button", class: "button", onclick: decide("approve", say("approved")) }, icon("check"), say("approve")),
-    h("button", { type: "button", class: "button quiet", onclick: decide("reject", say("rejected")) }, icon("close"), say("reject")),
-    reason);
-  return h("section", { class: "approval", tabindex: -1, "aria-label": `${say("agent_waits")}: ${seen(call.tool)}` },
-    h("p", { class: "tool" }, icon("tool"), h("code", {}, seen(call.tool)), h("span", { class: "effect" }, say(EFFECTS[call.effect] ?? "effect_write"))),
-    h("p", {}, seen(call.reason)),
-    h("pre", { tabindex: 0 }, pretty(call.arguments)),
-    call.tainted?.length ? notice(say("tainted", { names: call.tainted.map(seen).join(", ") }), "doubt") : null,
-    buttons);
-}
-
 const details = (words, text) => h("details", {}, h("summary", {}, words), h("pre", { tabindex: 0 }, text));
-
-const pretty = (value) => seen(JSON.stringify(value, null, 2));

@@ -136,7 +136,10 @@ export class Shelf {
     const query = new URLSearchParams({ source: document.source });
     try {
       await this.api.request(`api/collections/${encodeURIComponent(this.name)}/documents?${query}`, { method: "DELETE" });
+      const place = this.documents.indexOf(document);
       await this.load();
+      const left = this.items.querySelectorAll(".document");
+      (left[Math.min(place, left.length - 1)] ?? this.picker).focus();
     } catch (error) {
       this.items.prepend(h("li", {}, failure(error)));
     }

@@ -1,9 +1,10 @@
 // The assistant on the pages of others: a button in the corner, and a panel that answers from one
 // collection. It lives in a closed shadow, so that page and widget leave each other alone.
 
+import { spoken } from "./answer.js";
 import { Api } from "./api.js";
 import { Asking } from "./asking.js";
-import { h, icon, iconButton, keepInView, rename, seen } from "./dom.js";
+import { h, icon, iconButton, isAway, keepInView, leaveFor, rename, seen } from "./dom.js";
 import { Reader } from "./reader.js";
 import { say, speak } from "./words.js";
 
@@ -51,7 +52,8 @@ class Widget {
     this.title = title;
     this.face();
     this.log.addEventListener("scroll", () => {
-      this.away = this.log.scrollTop + this.log.clientHeight < this.log.scrollHeight - 40;
+      this.away = isAway(this.log, this.away, this.before);
+      this.before = this.log.scrollTop;
     }, { passive: true });
     new MutationObserver(() => this.follow()).observe(this.log, { childList: true, subtree: true, characterData: true });
   }
@@ -101,16 +103,18 @@ class Widget {
     const history = this.turns.slice(-MOST_TURNS);
     const asking = new Asking(this.api, { collection: this.collection, question: text, history }, hands);
     this.current = asking;
+    this.told.textContent = say("searching");
     this.busy(true);
     turn.append(asking.root);
     const answer = await asking.run(() => {
+      leaveFor(turn, asking.root);
       asking.root.remove();
       this.answer(turn, text);
     });
     this.current = null;
     this.busy(false);
     if (!answer) return;
-    this.told.textContent = say("answer_ready");
+    this.told.textContent = spoken(answer);
     if (answer.answer) this.turns.push({ question: text, answer: answer.answer });
   }
 

@@ -21,7 +21,7 @@ from agents.doors.acting import (
 )
 from agents.doors.service import Service
 from agents.http.depending import ActorOf, ServiceOf, Slot, attended
-from agents.http.sse import ServerEvent, events
+from agents.http.sse import STREAM, ServerEvent, events
 from agents.loop.types import Approval, Decision, Ended, Mode, Run, RunEvent
 from indexes.errors import UsageError
 from indexes.i18n import t
@@ -33,7 +33,7 @@ RunOf = Annotated[str, Path(max_length=64)]
 _STREAMED: dict[int | str, dict[str, Any]] = {
     200: {"description": "The run, or its events as they come: «began», «planned», «acting», "
                          "«stepped», «ended».",
-          "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+          "content": STREAM}
 }  # fmt: skip
 
 
