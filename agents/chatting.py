@@ -12,6 +12,7 @@ from agents.screen import clean, one_line
 from agents.wording import span
 from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t
+from rag.marks import without_marks
 from rag.retrieval.types import Turn
 from rag.types import Answer, Finished
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from rag.answering import RAG, AskOptions
 
 _COMMAND = re.compile(r"/(\w*)(?:\s+(.*))?")
-_MARK = re.compile(r" ?\[(?:\d+|\?)\]")
 
 
 class Conversation:
@@ -76,7 +76,7 @@ class Conversation:
 
     def _ask(self, question: str) -> None:
         history = tuple(
-            Turn(answer.question, _MARK.sub("", answer.text)) for answer in self._answers
+            Turn(answer.question, without_marks(answer.text)) for answer in self._answers
         )
         options: AskOptions = {**self._options, "history": history}
         events = self._rag.stream(question, **options)

@@ -7,13 +7,12 @@ from indexes.collection import Collection
 from rag.asked import DEFAULT_PASSAGES, Asked
 from rag.assessing import Assessor
 from rag.prompting.library import PromptLibrary
-from rag.prompting.techniques import draft_of
 from rag.prompts import ANSWER
 from rag.reranking import Reranker, reranker_of
 from rag.retrieval.plan import RetrievalPlan, plan_of
 from rag.retrieval.types import Turn
 from rag.steps import Steps, adrive, arun, drive, run, work
-from rag.types import Answer, Event, Finished, Retrieved, Token
+from rag.types import Answer, Event, Finished, Retrieved, Sampling, Token
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -37,7 +36,8 @@ class AskOptions(TypedDict, total=False):
     model (`rag.thresholds`). ``history`` is the conversation so far.
     ``attribute`` finds out which passages the answer leans on (`rag.attribution`), which costs two
     calls or three, and one more for each passage. ``instructions`` are what an application wants of
-    every answer, such as its language; they follow the rules of the prompt.
+    every answer, such as its language; they follow the rules of the prompt. ``sampling`` is how the
+    model writes it.
     """
 
     k: int
@@ -50,6 +50,7 @@ class AskOptions(TypedDict, total=False):
     history: Sequence[Turn]
     attribute: bool
     instructions: str
+    sampling: Sampling
 
 
 class RAG:
@@ -142,11 +143,16 @@ class RAG:
             history=tuple(options.get("history", ())),
             attribute=options.get("attribute", False),
             instructions=options.get("instructions", ""),
+            sampling=options.get("sampling"),
         )
 
 
 def answer(asked: Asked) -> Steps[Answer]:
     """The way of a question: retrieve → prompt → generate → cite and verify."""
+    return (yield from asked.spans.whole(asked.question, _answered(asked)))
+
+
+def _answered(asked: Asked) -> Steps[Answer]:
     finished = yield from work(asked.counted)
     if finished is not None:
         yield Token(finished.text)
@@ -162,7 +168,7 @@ def answer(asked: Asked) -> Steps[Answer]:
             if sure is None:
                 finished = asked.finish("unanswerable")
             else:
-                draft = yield from draft_of(sure)
+                draft = yield from asked.drafted(sure)
                 finished = yield from asked.cite_and_verify(draft)
             if asked.attribute:
                 finished = yield from asked.attributed(chat, finished)

@@ -10,12 +10,12 @@ from indexes.embedding.base import well_formed
 from indexes.errors import UsageError
 from indexes.folding import fold
 from indexes.i18n import t
-from indexes.types import SearchResult, chunk_id
+from indexes.types import SearchResult
 from rag.assessing import Assessment
 from rag.attribution import attributed
-from rag.counting import answer_count, count_query
+from rag.counting import answer_count, context_of, count_query, mention_of
 from rag.prompting.instructing import instructed
-from rag.prompting.techniques import SEARCHING, Draft, Task, first_messages
+from rag.prompting.techniques import SEARCHING, Draft, Task, draft_of, first_messages
 from rag.prompting.types import ALONE, MAIN
 from rag.prompts import check_messages, is_refusal, prompt_language, unknown
 from rag.retrieval.plan import RetrievalPlan
@@ -23,7 +23,8 @@ from rag.retrieval.retrieving import retrieve
 from rag.retrieval.types import Tools, Turn
 from rag.steps import Steps, ask, pieces
 from rag.thresholds import threshold_of
-from rag.types import Answer, AnswerStatus, Citation, Token, Trace, Usage
+from rag.tracing import Spans, retrieval_values, stage
+from rag.types import Answer, AnswerStatus, Sampling, Token, Trace, Usage
 from rag.verifying import Check, Verdict, Verifying
 from rag.verifying.checking import checker
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessageChunk, BaseMessage
 
-    from indexes.counting import Match
     from rag.answering import RAG
     from rag.prompting.types import Prompt
 
@@ -58,12 +58,14 @@ class Asked:
         history: tuple[Turn, ...],
         attribute: bool = False,
         instructions: str = "",
+        sampling: Sampling | None = None,
     ) -> None:
         if not question.strip():
             raise UsageError(t("The question is empty."))
         self.rag, self.question = rag, well_formed(question).strip()
         self.k, self.where, self.plan, self.history = k, where, plan, history
         self.contexts: tuple[SearchResult, ...] = ()
+        self.spans = Spans()
         self.attribute = attribute
         if min_confidence is not None and not 0 <= min_confidence <= 1:
             raise UsageError(t("The confidence must lie between 0 and 1."))
@@ -79,6 +81,7 @@ class Asked:
         self._verifying: Verifying | None = None
         self._check: Check = _nothing
         self._generation = 0
+        self._sampling, self._cut = sampling or Sampling(), False
         self._thinks = False
         self._notices: list[str] = []
         self._traces: tuple[Trace, ...] = ()
@@ -95,14 +98,19 @@ class Asked:
         with timed(self._timings, "count"):
             counted = answer_count(replace(query, where=both or None), self.rag.collection)
         named = [match for match in counted.matches if match.quote][:_NAMED]
-        self.contexts = tuple(_context(n, match) for n, match in enumerate(named, 1))
+        self.contexts = tuple(context_of(n, match) for n, match in enumerate(named, 1))
         self._generation = self.rag.collection.status().generation
         return self.finish("answered", Verdict(
-            counted.text, counted.text, tuple(_mention(c) for c in self.contexts), True, None, None
+            counted.text, counted.text, tuple(map(mention_of, self.contexts)), True, None, None
         ))  # fmt: skip
 
     def retrieve(self) -> Steps[tuple[SearchResult, ...]]:
         """The passages that the plan finds."""
+        name = self.rag.collection.name
+        values = retrieval_values(name, self.k, self.question)
+        return (yield from self.spans.stage(f"retrieval {name}", self._found(), values))
+
+    def _found(self) -> Steps[tuple[SearchResult, ...]]:
         tools = Tools(self.rag.collection, self.rag.chat, self.rag.prompts, self.rag.reranker)
         found = yield from retrieve(
             tools, self.question, self.plan, k=self.k, where=self.where, history=self.history
@@ -134,9 +142,10 @@ class Asked:
         streamed = self._prompt.technique in ("once", "short-first") and self._prompt.output is None
         return Task(
             chat, self._prompt, self._alone, self.contexts, self._search, embedder,
-            self._write if streamed else ask,
+            self._write if streamed else self._reply,
         )  # fmt: skip
 
+    @stage("assess")
     def assessed(self, task: Task) -> Steps[Task | None]:
         """The task with the words that answer, where they are known; ``None`` where it is too
         unsure that the passages answer the question. What searches further is not judged by what
@@ -156,6 +165,12 @@ class Asked:
             return None
         return replace(task, short=self._assessment.short)
 
+    @stage("generate")
+    def drafted(self, task: Task) -> Steps[Draft]:
+        """What the prompt's technique comes to."""
+        with timed(self._timings, "generate"):
+            return (yield from draft_of(task))
+
     def _search(self, query: str) -> Sequence[SearchResult]:
         return self.rag.collection.search(query, self.k, where=self.where).results
 
@@ -166,7 +181,7 @@ class Asked:
         from langchain_core.messages import AIMessage
 
         self._verifying = self._fresh_verifying()
-        yield from pieces(chat, messages, self._take)
+        yield from pieces(chat, messages, self._take, **self._sampling.options(chat))
         cost = self._written
         return AIMessage(
             self._draft,
@@ -177,20 +192,29 @@ class Asked:
             },
         )
 
+    def _reply(
+        self, chat: "BaseChatModel", messages: "Sequence[BaseMessage]"
+    ) -> "Steps[BaseMessage]":
+        """A reply that is checked when it is whole."""
+        reply = yield from ask(chat, messages, **self._sampling.options(chat))
+        self._cut = _is_cut(reply)
+        return reply
+
     def _take(self, chunk: "AIMessageChunk") -> Steps[None]:
         """What a chunk adds to the answer: its text, without what a reasoning model thinks."""
         piece = str(chunk.text)
         self._draft += piece
         self._written += Usage.of(chunk)
         self._thinks = self._thinks or _is_thought(chunk)
+        self._cut = self._cut or _is_cut(chunk)
         if piece and self._verifying:
             self._timings.setdefault("first_token", self._elapsed())
             if shown := (yield from self._verifying.take(piece)):
                 yield Token(shown)
 
+    @stage("verify")
     def cite_and_verify(self, draft: Draft) -> Steps[Answer]:
         """An answer none of whose claims is supported by its passages is not given."""
-        self._timings["generate"] = self._elapsed()
         self._usage += draft.usage
         self._asked, self.contexts = draft.asked, draft.contexts
         if self._thinks and not draft.text:
@@ -202,6 +226,8 @@ class Asked:
         with timed(self._timings, "verify"):
             verdict = yield from self._verdict(draft)
         if not verdict.supported:
+            if self._cut:
+                self._note(t("The limit of tokens ended the answer too early. Raise max_tokens."))
             return self.finish("unanswerable", verdict)
         if verdict.shown:
             yield Token(verdict.shown)
@@ -215,7 +241,7 @@ class Asked:
         """A sentence may say more than the passages hold, and its short form not; or something
         else than was found, or nothing."""
         if self._verifying is not None:
-            verdict = yield from self._verifying.finish()
+            verdict = yield from self._verifying.finish(cut=self._cut)
         else:
             verdict = yield from self._checked(draft.text)
         if not draft.short or (verdict.supported and _says(verdict.text, draft.short)):
@@ -227,7 +253,7 @@ class Asked:
         self._draft = text
         verifying = self._fresh_verifying()
         shown = yield from verifying.take(text)
-        verdict = yield from verifying.finish()
+        verdict = yield from verifying.finish(cut=self._cut)
         return replace(verdict, shown=shown + verdict.shown)
 
     def _fresh_verifying(self) -> Verifying:
@@ -269,6 +295,7 @@ class Asked:
             precision=verdict.precision if verdict else None,
             recall=verdict.recall if verdict else None,
             confidence=self._assessment.confidence,
+            ended="length" if self._cut else "stop",
         )  # fmt: skip
 
     def _note(self, sentence: str) -> None:
@@ -309,24 +336,11 @@ def _answering(prompt: "Prompt", candidates: int) -> "Prompt":
     return replace(prompt, technique="sample", samples=candidates, steps=steps)
 
 
-def _context(number: int, match: "Match") -> SearchResult:
-    """A document that was counted, as the passage that made it count."""
-    document = match.document
-    return SearchResult(
-        number, 1.0, chunk_id(document.source, match.start, match.quote), document.source,
-        document.title, match.page, (), match.start, match.end, match.quote,
-        {"format": document.format, "lang": document.lang, **document.metadata},
-        page_starts=document.page_starts,
-    )  # fmt: skip
-
-
-def _mention(context: SearchResult) -> Citation:
-    return Citation(
-        context.rank, context.text, context.source, context.title, context.page, context.start,
-        context.end, context.text, "verbatim",
-    )  # fmt: skip
-
-
 def _is_thought(chunk: "AIMessageChunk") -> bool:
     kept_apart = chunk.additional_kwargs.get("reasoning_content")
     return bool(kept_apart) or any(block["type"] == "reasoning" for block in chunk.content_blocks)
+
+
+def _is_cut(reply: "BaseMessage") -> bool:
+    """Whether the model was stopped by the limit of its tokens."""
+    return reply.response_metadata.get("finish_reason") == "length"

@@ -25,7 +25,7 @@ from rag.models.logprobs import token_logprobs, yes_probability
 from rag.prompting.fencing import place
 from rag.prompting.library import PromptLibrary
 from rag.prompting.rendering import messages_of, turns_of
-from rag.prompting.replies import split_reply, without_marks
+from rag.prompting.replies import bare, split_reply
 from rag.prompts import NO, YES, is_refusal, prompt_language
 from rag.steps import Steps, ask, ask_all, work
 from rag.types import Usage
@@ -92,7 +92,7 @@ class Assessor:
                 self._tells = bool(self._tells)
                 return Assessment(usage=usage)
             self._tells = True
-            words = " ".join(without_marks(split_reply(reply.text).answer).split())
+            words = " ".join(bare(split_reply(reply.text).answer).split())
             if is_refusal(words):
                 return Assessment("", 0.0, usage)
             exact = yield from work(lambda: _exact(prompts, question, words, contexts))

@@ -1,6 +1,6 @@
 """The answer path as a LangChain chat model: for an app that has one, and wants cited answers."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import asdict
 from typing import Any, cast
@@ -15,8 +15,10 @@ from pydantic import ConfigDict, Field
 from indexes.errors import UsageError
 from indexes.i18n import t
 from rag.answering import RAG, AskOptions
-from rag.retrieval.types import Turn
+from rag.conversing import Role, Said, conversation_of
 from rag.types import Answer, Event, Finished, Token
+
+_ROLES: Mapping[str, Role] = {"system": "system", "human": "user", "ai": "assistant"}
 
 
 class AnsweringModel(BaseChatModel):
@@ -97,26 +99,18 @@ class AnsweringModel(BaseChatModel):
                     yield chunk
 
     def _asked(self, messages: Sequence[BaseMessage]) -> tuple[str, AskOptions]:
-        question, history = conversation_of(messages)
-        wanted = [message.text for message in messages if message.type == "system"]
-        said = {"history": history, "instructions": "\n\n".join(wanted)}
-        return question, cast("AskOptions", {**self.options, **said})
+        talk = conversation_of(_said(messages))
+        said = {"history": talk.history, "instructions": talk.instructions}
+        return talk.question, cast("AskOptions", {**self.options, **said})
 
 
-def conversation_of(messages: Sequence[BaseMessage]) -> tuple[str, tuple[Turn, ...]]:
-    """The question that the messages end with, and the questions and answers before it. Raises
-    `UsageError` where they do not end with a question."""
-    spoken = [message for message in messages if message.type in ("human", "ai")]
-    if not spoken or spoken[-1].type != "human":
+def _said(messages: Sequence[BaseMessage]) -> list[Said]:
+    """What was said; not what tools brought. Raises `UsageError` where it does not end with a
+    question."""
+    spoken = [Said(_ROLES[one.type], one.text) for one in messages if one.type in _ROLES]
+    if [one.role for one in spoken if one.role != "system"][-1:] != ["user"]:
         raise UsageError(t("The last message must be the question."))
-    turns, asked = [], ""
-    for message in spoken[:-1]:
-        if message.type == "human":
-            asked = message.text
-        elif asked:
-            turns.append(Turn(asked, message.text))
-            asked = ""
-    return spoken[-1].text, tuple(turns)
+    return spoken
 
 
 def _refuse_stop(stop: Sequence[str] | None) -> None:

@@ -13,6 +13,8 @@ from typing import Literal
 from indexes.collection import Collection
 from indexes.counting import Match
 from indexes.folding import fold
+from indexes.types import SearchResult, chunk_id
+from rag.types import Citation
 
 Kind = Literal["count", "list"]
 What = Literal["documents", "passages"]
@@ -315,3 +317,22 @@ def _names(found: Sequence[Match]) -> list[str]:
         match.document.source if short.count(name) > 1 else name
         for match, name in zip(found, short, strict=True)
     ]
+
+
+def context_of(number: int, match: Match) -> SearchResult:
+    """A document that was counted, as the passage that made it count."""
+    document = match.document
+    return SearchResult(
+        number, 1.0, chunk_id(document.source, match.start, match.quote), document.source,
+        document.title, match.page, (), match.start, match.end, match.quote,
+        {"format": document.format, "lang": document.lang, **document.metadata},
+        page_starts=document.page_starts,
+    )  # fmt: skip
+
+
+def mention_of(context: SearchResult) -> Citation:
+    """The citation of a document that was counted."""
+    return Citation(
+        context.rank, context.text, context.source, context.title, context.page, context.start,
+        context.end, context.text, "verbatim",
+    )  # fmt: skip

@@ -87,10 +87,13 @@ def ask_all(
 
 
 def pieces(
-    chat: "BaseChatModel", messages: Messages, take: "Callable[[AIMessageChunk], Steps[None]]"
+    chat: "BaseChatModel",
+    messages: Messages,
+    take: "Callable[[AIMessageChunk], Steps[None]]",
+    **options: Any,
 ) -> Steps[None]:
     """A streamed answer, each of its chunks handed to ``take``."""
-    yield Write(chat, messages)
+    yield Write(chat, messages, options)
     while (chunk := (yield Read(chat))) is not None:
         yield from take(chunk)
 

@@ -56,6 +56,27 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the model writes the text of an answer; ``None`` is what its settings say. It writes at
+    most ``max_tokens``, what a reasoning model thinks among them, and never more than its settings
+    allow. What is asked of the model besides, such as whether a passage holds a claim, is asked as
+    the settings say."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+
+    def options(self, chat: Any) -> dict[str, Any]:
+        """What the chat model is told, beside its messages."""
+        own = getattr(chat, "max_tokens", None)
+        most = min((n for n in (own, self.max_tokens) if n is not None), default=None)
+        told = {"temperature": self.temperature, "top_p": self.top_p, "seed": self.seed,
+                "max_tokens": most if self.max_tokens else None}  # fmt: skip
+        return {name: value for name, value in told.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """What one step of a retrieval did: ``detail`` is what it wrote or searched with, ``found`` the
     passages as they stood after it, with the score of each leg of their search."""
@@ -108,6 +129,8 @@ class Answer:
     ``confidence``, 0 to 1, grows with the probability that the passages answer the question
     (`rag.assessing`); a question that is refused has it, too. It is ``None`` where the model server
     gives no log-probabilities.
+    ``ended`` is «length» where the model was stopped by the limit of its tokens; the text then
+    ends with its last whole sentence.
     ``attributions`` are those of the passages, where they were asked for and can be known; what
     they cost is not in ``usage``."""
 
@@ -131,6 +154,7 @@ class Answer:
     confidence: float | None = None
     attributions: tuple[Attribution, ...] = ()
     weighed: Weighed | None = None
+    ended: Literal["stop", "length"] = "stop"
 
     @property
     def supported(self) -> tuple[Citation, ...]:

@@ -7,11 +7,10 @@ Without a provider of spans all of this does nothing. What was said goes into th
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import AIMessage, ToolMessage
@@ -22,7 +21,8 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from agents.loop.observing import extras, usage_of
 from agents.loop.types import Run
 from indexes.i18n import t
-from rag.models.chat import model_name, server_of
+from rag.models.chat import model_name
+from rag.tracing import Values, content, failed, said, server_values
 
 if TYPE_CHECKING:
     from langchain.agents.middleware.types import ModelRequest, ModelResponse
@@ -31,13 +31,10 @@ if TYPE_CHECKING:
     from langgraph.types import Command
 
 AGENT: Final = "waggle"
-_CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _EXPORTERS: Final = "OTEL_TRACES_EXPORTER"
 _RESOURCE: Final = "OTEL_RESOURCE_ATTRIBUTES"
 _PROTOCOL: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _ENDPOINT: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-
-Values = Mapping[str, str | int | Sequence[str]]
 
 
 class Tracing(AgentMiddleware[Any, Any, Any]):
@@ -46,7 +43,7 @@ class Tracing(AgentMiddleware[Any, Any, Any]):
     def __init__(self, chat: "BaseChatModel", run_id: str) -> None:
         super().__init__()
         self._tracer = trace.get_tracer("waggle")
-        self._server, self._model = _server(chat), model_name(chat)
+        self._server, self._model = server_values(chat), model_name(chat)
         self._shared: Values = {"gen_ai.conversation.id": run_id}
         self._parent = context.get_current()
 
@@ -57,7 +54,7 @@ class Tracing(AgentMiddleware[Any, Any, Any]):
         values: Values = {
             **self._shared, **self._server, "gen_ai.operation.name": "invoke_agent",
             "gen_ai.agent.name": AGENT, "gen_ai.request.model": self._model,
-            **_content("gen_ai.input.messages", _message("user", goal)),
+            **content("gen_ai.input.messages", said("user", goal)),
         }  # fmt: skip
         span = self._tracer.start_span(f"invoke_agent {AGENT}", attributes=values)
         self._parent = trace.set_span_in_context(span)
@@ -67,7 +64,7 @@ class Tracing(AgentMiddleware[Any, Any, Any]):
             span.set_attribute("waggle.run.status", "interrupted")
             raise
         except BaseException as error:
-            _failed(span, error)
+            failed(span, error)
             raise
         finally:
             span.end()
@@ -95,7 +92,7 @@ class Tracing(AgentMiddleware[Any, Any, Any]):
         call = request.tool_call
         values = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": call["name"],
                   "gen_ai.tool.call.id": call["id"] or "", "gen_ai.tool.type": "function",
-                  **_content("gen_ai.tool.call.arguments", _json(call["args"]))}  # fmt: skip
+                  **content("gen_ai.tool.call.arguments", _json(call["args"]))}  # fmt: skip
         with self._span(f"execute_tool {call['name']}", SpanKind.INTERNAL, values) as span:
             message = handler(request)
             if isinstance(message, ToolMessage):
@@ -116,7 +113,7 @@ class Tracing(AgentMiddleware[Any, Any, Any]):
                 span.set_attribute("waggle.waiting", True)
                 raise
             except BaseException as error:
-                _failed(span, error)
+                failed(span, error)
                 raise
 
 
@@ -174,16 +171,6 @@ def _variable(names: Sequence[str]) -> str:
     return next((value for name in names if (value := os.environ.get(name))), "")
 
 
-def _server(chat: "BaseChatModel") -> dict[str, str | int]:
-    """Which protocol the model is reached by, and where."""
-    values: dict[str, str | int] = {"gen_ai.provider.name": "openai"}
-    url, _ = server_of(chat) or ("", "")
-    if (parts := urlsplit(url)).hostname:
-        values["server.address"] = parts.hostname
-        values["server.port"] = parts.port or (443 if parts.scheme == "https" else 80)
-    return values
-
-
 def _replied(span: Span, messages: Sequence[AIMessage]) -> None:
     usage = usage_of(messages)
     span.set_attribute("gen_ai.usage.input_tokens", usage.prompt_tokens)
@@ -199,7 +186,7 @@ def _replied(span: Span, messages: Sequence[AIMessage]) -> None:
             span.set_attribute("gen_ai.response.id", message.id)
         reason = "tool_calls" if message.tool_calls else "stop"
         span.set_attribute("gen_ai.response.finish_reasons", [reason])
-        span.set_attributes(_content("gen_ai.output.messages", _message("assistant", message.text)))
+        span.set_attributes(content("gen_ai.output.messages", said("assistant", message.text)))
 
 
 def _returned(span: Span, message: ToolMessage) -> None:
@@ -207,7 +194,7 @@ def _returned(span: Span, message: ToolMessage) -> None:
     for name in ("effect", "tainted"):
         if name in told:
             span.set_attribute(f"waggle.tool.{name}", told[name])
-    span.set_attributes(_content("gen_ai.tool.call.result", message.text))
+    span.set_attributes(content("gen_ai.tool.call.result", message.text))
     if told.get("error") or message.status == "error":
         span.set_attribute("error.type", "tool_error")
         span.set_status(StatusCode.ERROR)
@@ -218,25 +205,10 @@ def _ended(span: Span, run: Run) -> None:
     span.set_attribute("gen_ai.usage.output_tokens", run.usage.completion_tokens)
     span.set_attribute("waggle.run.status", run.status)
     span.set_attribute("waggle.run.steps", len(run.steps))
-    span.set_attributes(_content("gen_ai.output.messages", _message("assistant", run.answer)))
+    span.set_attributes(content("gen_ai.output.messages", said("assistant", run.answer)))
     if run.status == "failed":
         span.set_attribute("error.type", "failed")
         span.set_status(StatusCode.ERROR)
-
-
-def _failed(span: Span, error: BaseException) -> None:
-    """The kind of a failure; its words may quote what was said."""
-    span.set_attribute("error.type", type(error).__qualname__)
-    span.set_status(StatusCode.ERROR)
-
-
-def _content(name: str, value: str) -> dict[str, str]:
-    asked = os.environ.get(_CONTENT, "").lower() in ("true", "span_only", "span_and_event")
-    return {name: value} if asked else {}
-
-
-def _message(role: str, text: str) -> str:
-    return _json([{"role": role, "parts": [{"type": "text", "content": text}]}])
 
 
 def _json(value: object) -> str:

@@ -5,7 +5,6 @@ prompt, whose reply and whose marks are taken as they are; ``closed-book`` the s
 passages, for what it has learned by heart; ``retrieval`` the search alone.
 """
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -18,6 +17,7 @@ from indexes.types import SearchResult
 from rag.evaluation.datasets import Question
 from rag.evaluation.recording import Recorder, recorded
 from rag.evaluation.records import Cited, Header, Passage, PipelineName, Reply
+from rag.marks import numbers_in, without_marks
 from rag.prompting.types import LANGUAGES
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ _SHORT = {
     "短语；不要整句，不要解释。",
 }
 _LABELS = {"en": ("Question: ", "Answer: "), "zh": ("问题：", "回答：")}
-_MARK = re.compile(r"\s*\[(\d{1,3})\]")
 
 
 class ShortAnswer(BaseModel):
@@ -127,7 +126,7 @@ class Bench:
         if reply.status != "answered" or reply.short or not question.answers:
             return reply
         assert self._chat is not None
-        bare = without_marks(reply.text)
+        bare = without_marks(reply.text).strip()
         try:
             short, by = _extracted(self._chat, question, bare), "extraction"
         except (ContextOverflowError, StructuredOutputError):
@@ -225,11 +224,6 @@ def prompt_texts(library: "PromptLibrary", prompt: str) -> dict[str, str]:
     return texts
 
 
-def without_marks(text: str) -> str:
-    """An answer without the numbers of its passages."""
-    return _MARK.sub("", text).strip()
-
-
 def _one_call(
     chat: "BaseChatModel", system: str, asked: str, found: Sequence[SearchResult], prompt: str
 ) -> Reply:
@@ -238,7 +232,7 @@ def _one_call(
 
     with endpoint_errors(chat):
         text = str(chat.invoke(_messages(system, asked)).text).strip()
-    refused = is_refusal(without_marks(text))
+    refused = is_refusal(without_marks(text).strip())
     return Reply(
         status="unanswerable" if refused else "answered",
         text=text,
@@ -267,11 +261,10 @@ def _messages(system: str, asked: str) -> "list[BaseMessage]":
 
 def _marked(text: str, found: Sequence[SearchResult]) -> tuple[Cited, ...]:
     """The passages that the marks of a text name, each whole, for nothing was verified."""
-    numbers = dict.fromkeys(int(number) for number in _MARK.findall(text))
-    bare = without_marks(text)
+    bare = without_marks(text).strip()
     return tuple(
         Cited(source=r.source, claim=bare, start=r.start, end=r.end, quote=r.text, support=None)
-        for r in (found[number - 1] for number in numbers if 0 < number <= len(found))
+        for r in (found[number - 1] for number in numbers_in(text) if 0 < number <= len(found))
     )
 
 

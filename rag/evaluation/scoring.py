@@ -15,10 +15,10 @@ from rag.evaluation.metrics import (
     refusal_score,
     rouge_l,
 )
-from rag.evaluation.pipelines import without_marks
 from rag.evaluation.ranking import can_rank, distinct, evaluate
 from rag.evaluation.records import Outcome, PipelineName
 from rag.evaluation.statistics import balanced_interval, interval
+from rag.marks import without_marks
 
 FIGURES: Final = (
     "score", "EM", "F1", "EM of the whole text", "F1 of the whole text", "ROUGE-L", "accuracy",
@@ -97,7 +97,7 @@ def is_right(outcome: Outcome, scoring: Scoring) -> bool:
     if scoring == "facts":
         return holds_facts(reply.text, question.facts) == 1
     if scoring == "rouge":
-        return rouge_l(without_marks(reply.text), question.answers) >= RIGHT_ROUGE
+        return rouge_l(without_marks(reply.text).strip(), question.answers) >= RIGHT_ROUGE
     if question.answers:
         return f1(reply.short, question.answers, question.lang) >= RIGHT_F1
     return not question.gold or _citations(outcome)["citation names gold"] == 1
@@ -124,7 +124,7 @@ def gain(outcome: Outcome, scoring: Scoring) -> float | None:
 def _answer(outcome: Outcome, scoring: Scoring) -> dict[str, float]:
     question, reply = outcome.question, outcome.reply
     given = reply.status == "answered"
-    text = without_marks(reply.text) if given else ""
+    text = without_marks(reply.text).strip() if given else ""
     if scoring == "rouge":
         return {"ROUGE-L": rouge_l(text, question.answers)}
     if scoring == "facts":

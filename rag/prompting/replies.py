@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from indexes.words import normalised
+from rag.marks import without_marks
 
 _LABEL = re.compile(
     r"^[\s*#>_-]*(?:(?P<reason>reason(?:ing)?|理由|推理)|(?P<answer>(?:final )?answer|答案|回答)"
     r"|(?P<short>short(?: answer)?|简答|简短答案))[\s*_]*[:：][\s*_]*",
     re.IGNORECASE | re.MULTILINE,
 )
-_MARK = re.compile(r"\s*\[\d+(?:\s*[,，、]\s*\d+)*\]")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 _STOPS = " \t\n.。!！?？,，、;；:：*_`"
 _PAIRS = ('""', "''", "“”", "‘’", "「」", "『』", "«»", "()", "（）", "《》")
@@ -49,15 +49,15 @@ def split_reply(text: str) -> Reply:
         parts[str(mark.lastgroup)] = text[mark.end() : end].strip()
     before = text[: marks[0].start()] if marks else text
     answer = parts["answer"] or before.strip() or parts["short"]
-    return Reply(answer, without_marks(parts["short"]), parts["reason"])
+    return Reply(answer, bare(parts["short"]), parts["reason"])
 
 
-def without_marks(text: str) -> str:
+def bare(text: str) -> str:
     """A short answer without the numbers of passages, and the stops and quotes around it."""
-    bare = _MARK.sub("", text).strip(_STOPS)
-    while len(bare) > 2 and bare[0] + bare[-1] in _PAIRS and bare[0] not in bare[1:-1]:
-        bare = bare[1:-1].strip(_STOPS)
-    return bare
+    words = without_marks(text).strip(_STOPS)
+    while len(words) > 2 and words[0] + words[-1] in _PAIRS and words[0] not in words[1:-1]:
+        words = words[1:-1].strip(_STOPS)
+    return words
 
 
 def vote(replies: Sequence[Reply]) -> tuple[Vote, ...]:
@@ -72,7 +72,7 @@ def vote(replies: Sequence[Reply]) -> tuple[Vote, ...]:
     for reply in replies:
         groups.setdefault(_key(reply.short or reply.answer), []).append(reply)
     votes = [
-        Vote(group[0].short or without_marks(group[0].answer), len(group), group[0].answer)
+        Vote(group[0].short or bare(group[0].answer), len(group), group[0].answer)
         for group in groups.values()
     ]
     return tuple(sorted(votes, key=lambda v: -v.count))
@@ -80,6 +80,6 @@ def vote(replies: Sequence[Reply]) -> tuple[Vote, ...]:
 
 def _key(short: str) -> str:
     """`short` in comparable form."""
-    folded = normalised(without_marks(short)).casefold()
-    bare = "".join(c for c in _ARTICLE.sub(" ", folded) if c.isalnum() or c in ".-+%")
-    return bare or folded or short  # the answer may be the letter A
+    folded = normalised(bare(short)).casefold()
+    plain = "".join(c for c in _ARTICLE.sub(" ", folded) if c.isalnum() or c in ".-+%")
+    return plain or folded or short  # the answer may be the letter A

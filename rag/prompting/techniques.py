@@ -18,7 +18,7 @@ from indexes.types import SearchResult
 from rag.models.structured import object_of
 from rag.prompting.examples import nearest
 from rag.prompting.rendering import examples_text, messages_of, more_passages, offered
-from rag.prompting.replies import Reply, Vote, split_reply, vote, without_marks
+from rag.prompting.replies import Reply, Vote, bare, split_reply, vote
 from rag.prompting.schemas import SCHEMAS, Answered, Critique, Parts, Quoted, Thought
 from rag.prompting.types import ALONE, MAIN, STEPS, Prompt, TechniqueName
 from rag.prompts import is_refusal, unknown
@@ -216,15 +216,13 @@ def _filled(desk: Desk, schema: type[BaseModel]) -> Steps[Draft]:
     if not numbers or is_refusal(answer):
         return desk.draft(unknown(desk.task.question))
     marks = "".join(f"[{number}]" for number in numbers)
-    return desk.draft(
-        answer if "[" in answer else f"{answer.strip()} {marks}", without_marks(short)
-    )
+    return desk.draft(answer if "[" in answer else f"{answer.strip()} {marks}", bare(short))
 
 
 def brief(desk: Desk) -> Steps[Draft]:
     """One prompt, whose whole answer is the short one."""
     text = split_reply((yield from desk.write(MAIN))).answer
-    return desk.draft(text, "" if is_refusal(text) else without_marks(text))
+    return desk.draft(text, "" if is_refusal(text) else bare(text))
 
 
 def reason(desk: Desk) -> Steps[Draft]:

@@ -5,8 +5,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Literal
 
-from agents.http.openai.conversing import Conversation
 from agents.http.openai.details import DetailsShape, details_of, details_of_run, run_text
 from agents.http.openai.writing import Written
 from agents.loop.acting import RagAgent
@@ -15,6 +15,7 @@ from indexes.errors import ModelError, ModelFileError
 from indexes.i18n import t
 from indexes.types import SearchResult
 from rag.answering import RAG, AskOptions
+from rag.conversing import Conversation
 from rag.prompts import unknown
 from rag.retrieval.rewriting import condensed
 from rag.steps import arun
@@ -44,13 +45,14 @@ class Acted:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The whole: ``text`` is that of all pieces."""
+    """The whole: ``text`` is that of all pieces, and ``ended`` why there are no more."""
 
     text: str
     citations: tuple[Citation, ...]
     usage: Usage
     details: DetailsShape
     contexts: tuple[SearchResult, ...] = ()
+    ended: Literal["stop", "length"] = "stop"
 
 
 Part = Found | Piece | Acted | Ready
@@ -90,7 +92,10 @@ async def answered(
                 if shown := written.finish(answer.text or unknown(answer.question)):
                     yield Piece(shown)
                 details = details_of(answer, notices, contexts=contexts)
-                yield Ready(written.text, answer.citations, answer.usage, details, answer.contexts)
+                yield Ready(
+                    written.text, answer.citations, answer.usage, details, answer.contexts,
+                    "stop" if written.stopped else answer.ended,
+                )  # fmt: skip
 
 
 async def acted(

@@ -3,26 +3,27 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from agents.doors.rights import Caller
 from agents.doors.service import Service
 from agents.http.depending import rag_of
 from agents.http.openai.answers import Part, Parts, acted, answered
 from agents.http.openai.candidates import candidates, side_by_side
-from agents.http.openai.conversing import Conversation
 from agents.http.openai.naming import Target
 from agents.http.openai.shapes import WaggleOptions
 from indexes.errors import UsageError
 from indexes.i18n import t
 from rag.answering import RAG, AskOptions
+from rag.conversing import Conversation
+from rag.types import Sampling
 
 Numbered = AsyncGenerator[tuple[int, Part]]
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """``count`` answers are wanted, the others at ``temperature``; each ends at the first of
+    """``count`` answers are wanted, written as ``sampling`` says; each ends at the first of
     ``stops``. ``notices`` is what is to be said of the request itself."""
 
     service: Service
@@ -33,7 +34,7 @@ class Asking:
     stops: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     count: int = 1
-    temperature: float | None = None
+    sampling: Sampling = field(default_factory=Sampling)
 
     async def parts(self) -> Numbered:
         """What comes, with the number of the answer from 0; its first part has come already, so
@@ -54,13 +55,19 @@ class Asking:
             for name, value in self.options.model_dump(exclude={"contexts"}).items()
             if value is not None
         }  # type: ignore[assignment]
+        rags = await candidates(rag, self.count, self.sampling.temperature)
         return [
             answered(
-                one, self.conversation, options, self.stops, self.notices,
-                contexts=self.options.contexts,
+                one, self.conversation, {**options, "sampling": self._sampling(number)},
+                self.stops, self.notices, contexts=self.options.contexts,
             )
-            for one in await candidates(rag, self.count, self.temperature)
+            for number, one in enumerate(rags)
         ]  # fmt: skip
+
+    def _sampling(self, number: int) -> Sampling:
+        """That of an answer: with one seed, all of them would be alike."""
+        seed = self.sampling.seed
+        return self.sampling if seed is None else replace(self.sampling, seed=seed ^ number)
 
     async def _acted(self) -> Parts:
         from agents.doors.acting import agent_of

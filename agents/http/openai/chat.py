@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -20,7 +20,6 @@ from agents.http.openai.chat_shapes import (
     MessageShape,
 )
 from agents.http.openai.citing import annotations
-from agents.http.openai.conversing import Said, conversation_of
 from agents.http.openai.naming import target_of
 from agents.http.openai.sending import STREAMED
 from agents.http.openai.shapes import (
@@ -31,11 +30,11 @@ from agents.http.openai.shapes import (
     text_of,
 )
 from agents.http.sse import ServerEvent, events
+from rag.conversing import Role, Said, conversation_of
 from rag.types import Usage
 
 router = APIRouter()
-_Role = Literal["system", "user", "assistant"]
-_ROLES: Mapping[str, _Role] = {
+_ROLES: Mapping[str, Role] = {
     "system": "system", "developer": "system", "user": "user", "assistant": "assistant"
 }  # fmt: skip
 
@@ -52,7 +51,7 @@ async def complete(
     asking = Asking(
         service, caller, target_of(body.model), conversation_of(_said(body)), body.waggle,
         stops_of(body.stop), check_tools(body.tools, body.tool_choice), body.n or 1,
-        body.temperature,
+        body.sampling(),
     )  # fmt: skip
     reply = ChatReply(asking)
     if body.stream:
@@ -97,7 +96,9 @@ class ChatReply:
     def _choice(self, number: int, ready: Ready) -> ChoiceShape:
         notes = annotations(ready.text, ready.citations)
         message = MessageShape(content=ready.text, annotations=notes)
-        return ChoiceShape(index=number, message=message, waggle=ready.details)
+        return ChoiceShape(
+            index=number, message=message, finish_reason=ready.ended, waggle=ready.details
+        )
 
     async def chunks(self, parts: Numbered, *, usage: bool) -> AsyncGenerator[ServerEvent]:
         """The chunks, and the mark of the end."""
@@ -128,7 +129,7 @@ class ChatReply:
             notes = [one.model_dump(mode="json") for one in annotations(part.text, part.citations)]
             delta = {"annotations": notes} if notes else {}
             details = part.details.model_dump(mode="json")
-            return {**_choice(number, delta, "stop"), "waggle": details}
+            return {**_choice(number, delta, part.ended), "waggle": details}
         return None
 
     def _chunk(self, choice: dict[str, Any] | None, more: Mapping[str, Any]) -> ServerEvent:

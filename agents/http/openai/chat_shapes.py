@@ -34,7 +34,7 @@ class ChoiceShape(Shape):
     index: int
     message: MessageShape
     logprobs: None = None
-    finish_reason: Literal["stop"] = "stop"
+    finish_reason: Literal["stop", "length"] = "stop"
     waggle: DetailsShape
 
 

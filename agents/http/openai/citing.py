@@ -5,7 +5,7 @@ from typing import Literal
 
 from agents.answer_shapes import CitationShape
 from agents.doors.upload_names import file_id_of, filename_of
-from agents.http.openai.marks import placed
+from rag.marks import placed
 from rag.types import Citation
 
 

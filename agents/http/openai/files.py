@@ -37,6 +37,13 @@ _FORM: dict[str, Any] = {
 }
 
 
+_BYTES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    }
+}
+
+
 class FileShape(Shape):
     """``bytes`` is the size, ``created_at`` in seconds since 1970."""
 
@@ -70,7 +77,7 @@ class FilesQuery(PageQuery):
 @router.post("/v1/files", openapi_extra=_FORM)
 async def upload(request: Request, service: ServiceOf, caller: WriterOf) -> FileShape:
     """Upload a file. When this answers, it is on the disk."""
-    with await asyncio.to_thread(service.uploads.incoming) as incoming:
+    with await asyncio.to_thread(service.uploads.incoming, caller) as incoming:
         form = await receive_form(request, incoming)
         keep = service.uploads.keep
         purpose = _purpose(form)
@@ -102,7 +109,7 @@ async def delete(service: ServiceOf, caller: WriterOf, file_id: str) -> FileDele
     return FileDeletedShape(id=file_id)
 
 
-@router.get("/v1/files/{file_id}/content", response_class=FileResponse)
+@router.get("/v1/files/{file_id}/content", response_class=FileResponse, responses=_BYTES)
 async def content(service: ServiceOf, caller: ReaderOf, file_id: str) -> FileResponse:
     """The bytes of a file."""
     file = await asyncio.to_thread(service.uploads.file, caller, file_id)

@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from agents.doors.rights import Caller
-from agents.http.openai.conversing import TURNS, answered
 from indexes.embedding.files import read_json, write_atomically
 from indexes.errors import UnknownItemError
 from indexes.i18n import t
+from rag.conversing import TURNS, answered
 from rag.retrieval.types import Turn
 
 _ID = re.compile(r"resp_[0-9a-f]{32}")

@@ -6,18 +6,18 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Literal
 
 from agents.doors.upload_names import file_id_of, filename_of
 from agents.http.openai.answers import Found, Piece, Ready
 from agents.http.openai.asking import Asking, Numbered
 from agents.http.openai.citing import annotations
-from agents.http.openai.conversing import Said, conversation_of
 from agents.http.openai.kept import KeptResponse, KeptResponses
 from agents.http.openai.response_shapes import (
     ErrorShape,
     FileSearchShape,
     FoundShape,
+    IncompleteShape,
     InputItemShape,
     InputTextShape,
     OutputMessageShape,
@@ -31,6 +31,7 @@ from agents.shapes import Shape
 from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t
 from indexes.types import SearchResult
+from rag.conversing import Said, conversation_of
 
 _RESULTS = "file_search_call.results"
 _log = logging.getLogger("waggle.http")
@@ -121,7 +122,8 @@ class ResponseReply:
                     elif isinstance(part, Ready):
                         for event in self._end_events(part):
                             yield event
-                        yield "response.completed", {"response": await self._completed(part)}
+                        response = await self._completed(part)
+                        yield f"response.{response['status']}", {"response": response}
             except WaggleError as error:
                 failed = ErrorShape(code="server_error", message=str(error))
                 yield "response.failed", {"response": self._shape("failed", error=failed)}
@@ -178,7 +180,7 @@ class ResponseReply:
     def _message(self, ready: Ready) -> OutputMessageShape:
         notes = annotations(ready.text, ready.citations)
         part = OutputTextShape(text=ready.text, annotations=notes)
-        return OutputMessageShape(id=self._message_id, status="completed", content=(part,))
+        return OutputMessageShape(id=self._message_id, status=_status(ready), content=(part,))
 
     def _search(self, contexts: Sequence[SearchResult]) -> FileSearchShape:
         results = tuple(map(self._found, contexts)) if _RESULTS in self._include else None
@@ -196,7 +198,8 @@ class ResponseReply:
     async def _completed(self, ready: Ready) -> dict[str, Any]:
         """The complete response, which is kept, unless that is not wanted."""
         response = self._shape(
-            "completed", completed_at=int(time.time()), waggle=ready.details,
+            _status(ready), completed_at=int(time.time()), waggle=ready.details,
+            incomplete_details=IncompleteShape() if ready.ended == "length" else None,
             usage=ResponseUsageShape.of(ready.usage),
         )  # fmt: skip
         if self._body.store is not False:
@@ -231,6 +234,10 @@ class ResponseReply:
             temperature=body.temperature, top_p=body.top_p, tools=tuple(body.tools or ()),
             tool_choice="none" if body.tool_choice == "none" else "auto", **more,
         ))  # fmt: skip
+
+
+def _status(ready: Ready) -> Literal["completed", "incomplete"]:
+    return "incomplete" if ready.ended == "length" else "completed"
 
 
 def _json(shape: Shape) -> dict[str, Any]:

@@ -73,6 +73,10 @@ class ErrorShape(Shape):
     message: str
 
 
+class IncompleteShape(Shape):
+    reason: Literal["max_output_tokens"] = "max_output_tokens"
+
+
 class ReasoningShape(Shape):
     effort: None = None
     summary: None = None
@@ -82,7 +86,7 @@ class TextFormatShape(Shape):
     type: Literal["text"] = "text"
 
 
-class TextShape(Shape):
+class TextConfigShape(Shape):
     format: TextFormatShape = TextFormatShape()
 
 
@@ -91,10 +95,10 @@ class ResponseShape(Shape):
     object: Literal["response"] = "response"
     created_at: int
     completed_at: int | None = None
-    status: Literal["in_progress", "completed", "failed"]
+    status: Literal["in_progress", "completed", "incomplete", "failed"]
     background: Literal[False] = False
     error: ErrorShape | None = None
-    incomplete_details: None = None
+    incomplete_details: IncompleteShape | None = None
     instructions: str | None = None
     max_output_tokens: int | None = None
     metadata: Mapping[str, str]
@@ -105,7 +109,7 @@ class ResponseShape(Shape):
     reasoning: ReasoningShape = ReasoningShape()
     store: bool
     temperature: float | None = None
-    text: TextShape = TextShape()
+    text: TextConfigShape = TextConfigShape()
     tool_choice: Literal["auto", "none"] = "auto"
     tools: tuple[Mapping[str, Any], ...] = ()
     top_p: float | None = None

@@ -13,7 +13,6 @@ from agents.doors.rights import Caller
 from agents.doors.service import Service
 from agents.http.depending import CallerOf, ServiceOf, Slot, attended
 from agents.http.openai.asking import Asking
-from agents.http.openai.conversing import Said, conversation_of
 from agents.http.openai.kept import KeptResponses
 from agents.http.openai.naming import Target, target_of
 from agents.http.openai.replying import ResponseReply, input_items, said
@@ -34,6 +33,7 @@ from agents.http.openai.shapes import (
 from agents.http.sse import events
 from indexes.errors import UsageError
 from indexes.i18n import t
+from rag.conversing import Said, conversation_of
 
 router = APIRouter(tags=["openai"])
 
@@ -93,7 +93,7 @@ async def _reply(body: ResponseRequest, service: Service, caller: Caller) -> Res
     )
     asking = Asking(
         service, caller, target, conversation_of(messages, earlier), _options(body, target),
-        notices=check_tools(body.tools, body.tool_choice),
+        notices=check_tools(body.tools, body.tool_choice), sampling=body.sampling(),
     )  # fmt: skip
     return ResponseReply(asking, body, items, kept)
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from agents.http.sse import STREAM
+
 STREAMED: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The reply; with «stream» its events.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": STREAM,
     }
 }
 """What the description of a route says of its streams."""

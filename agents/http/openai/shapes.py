@@ -12,6 +12,7 @@ from agents.doors.filters import Filter
 from agents.http.incoming import Body, Incoming
 from indexes.errors import UsageError
 from indexes.i18n import t
+from rag.types import Sampling
 
 MOST_PASSAGES = 50
 MOST_CANDIDATES = 8
@@ -69,15 +70,14 @@ class StreamOptions(Incoming):
     include_usage: bool | None = None
 
 
-class Sampling(Body):
-    """What is checked and then has no effect: an answer from documents is always written with the
-    settings of the chat model."""
+class Writing(Body):
+    """How the text of an answer is to be written; an agent writes as its settings say."""
 
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
 
 
-class ChatRequest(Sampling):
+class ChatRequest(Writing):
     """``POST /v1/chat/completions``."""
 
     model: str = Field(examples=["waggle/default"])
@@ -88,10 +88,16 @@ class ChatRequest(Sampling):
     stop: str | list[str] | None = None
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
     waggle: WaggleOptions = WaggleOptions()
+
+    def sampling(self) -> Sampling:
+        """How the model is to write."""
+        most = self.max_completion_tokens or self.max_tokens
+        return Sampling(self.temperature, self.top_p, self.seed, most)
 
 
 class InputItem(Incoming):
@@ -115,7 +121,7 @@ class TextOptions(Incoming):
     format: dict[str, Any] | None = None
 
 
-class ResponseRequest(Sampling):
+class ResponseRequest(Writing):
     """``POST /v1/responses``."""
 
     model: str = Field(examples=["waggle/default"])
@@ -134,6 +140,10 @@ class ResponseRequest(Sampling):
     conversation: str | dict[str, Any] | None = None
     prompt: dict[str, Any] | None = None
     waggle: WaggleOptions = WaggleOptions()
+
+    def sampling(self) -> Sampling:
+        """How the model is to write."""
+        return Sampling(self.temperature, self.top_p, max_tokens=self.max_output_tokens)
 
 
 class EmbeddingRequest(Body):

@@ -29,7 +29,7 @@ from agents.shapes import Shape
 from indexes.errors import UsageError
 from indexes.i18n import t
 
-router = APIRouter(tags=["openai"])
+router = APIRouter()
 
 _MOST = 2000
 _PATH = "/v1/vector_stores/{vector_store_id}/file_batches"

@@ -30,7 +30,7 @@ from agents.shapes import Shape
 from indexes.errors import UnknownSourceError, UsageError
 from indexes.i18n import t
 
-router = APIRouter(tags=["openai"])
+router = APIRouter()
 
 
 class FileUpdate(Incoming):

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from agents.answer_shapes import AnswerShape, ContextShape
 from agents.http.depending import ReaderOf, ServiceOf, Slot, rag_of
 from agents.http.openai.candidates import candidates, side_by_side
-from agents.http.sse import ServerEvent, events
+from agents.http.sse import STREAM, ServerEvent, events
 from rag.answering import DEFAULT_PASSAGES, RAG, AskOptions
+from rag.marks import without_marks
 from rag.retrieval.types import Turn
 from rag.types import Event, Retrieved, Token
 
@@ -42,15 +43,14 @@ class AskBody(BaseModel):
 
     def options(self) -> AskOptions:
         """What `RAG.astream` is to be told."""
-        history = tuple(Turn(turn.question, turn.answer) for turn in self.history)
+        history = tuple(Turn(turn.question, without_marks(turn.answer)) for turn in self.history)
         options = AskOptions(k=self.k, where=self.where, plan=self.plan, history=history)
         if self.prompt is not None:
             options["prompt"] = self.prompt
         return options
 
 
-@router.post("/api/ask", response_class=Response, responses={200: {"content": {
-    "text/event-stream": {"schema": {"type": "string"}}}}})  # fmt: skip
+@router.post("/api/ask", response_class=Response, responses={200: {"content": STREAM}})
 async def ask(service: ServiceOf, caller: ReaderOf, _: Slot, body: AskBody) -> Response:
     """A question, answered as server-sent events: ``retrieved``, ``token``s and ``finished``, each
     with the number of its ``candidate``, from 0."""

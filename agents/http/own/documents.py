@@ -46,7 +46,7 @@ class CollectionBody(BaseModel):
     name: str = Field(min_length=1, max_length=64)
 
 
-class TextShape(Shape):
+class PassageShape(Shape):
     """A part of a document's text: ``quote`` is its span ``start`` to ``end``; ``before`` and
     ``after`` reach from the character ``begin`` to ``until``, of ``length``."""
 
@@ -123,7 +123,7 @@ async def text(
     start: Annotated[int, Query(ge=0)] = 0,
     end: Annotated[int, Query(ge=0)] = 0,
     around: Annotated[int, Query(ge=0, le=MOST_AROUND)] = 4000,
-) -> TextShape:
+) -> PassageShape:
     """A document's text: the span ``start`` to ``end`` and ``around`` characters on each side."""
     rag = await rag_of(service, caller, collection)
     document = await asyncio.to_thread(_named, rag.collection, source)
@@ -145,12 +145,12 @@ def _named(collection: Collection, source: str) -> Document:
     return document
 
 
-def _part(document: Document, start: int, end: int, around: int) -> TextShape:
+def _part(document: Document, start: int, end: int, around: int) -> PassageShape:
     length = len(document.text)
     start = min(start, length)
     end = min(max(start, end), length)
     begin, until = max(0, start - around), min(length, end + around)
-    return TextShape(
+    return PassageShape(
         source=document.source, title=document.title, format=document.format,
         page=page_at(document.page_starts, start), start=start, end=end, begin=begin, until=until,
         length=length, before=document.text[begin:start], quote=document.text[start:end],

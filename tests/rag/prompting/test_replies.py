@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 
-from rag.prompting.replies import Reply, split_reply, vote, without_marks
+from rag.prompting.replies import Reply, bare, split_reply, vote
 from tests.rag.prompting.passages import texts
 
 
@@ -34,10 +34,10 @@ def test_any_reply_can_be_split(text: str) -> None:
 
 
 def test_a_short_answer_has_no_marks() -> None:
-    assert without_marks("“1973” [2], [3].") == "1973"
-    assert without_marks("1973年[1, 2]。") == "1973年"
-    assert without_marks("人们叫它“雪蜜”。[3]") == "人们叫它“雪蜜”"
-    assert without_marks("「甲」和「乙」") == "「甲」和「乙」"
+    assert bare("“1973” [2], [3].") == "1973"
+    assert bare("1973年[1, 2]。") == "1973年"
+    assert bare("人们叫它“雪蜜”。[3]") == "人们叫它“雪蜜”"
+    assert bare("「甲」和「乙」") == "「甲」和「乙」"
 
 
 def test_answers_are_equal_up_to_form() -> None:

@@ -1,4 +1,5 @@
-"""The marks ``[1]`` and ``[?]`` in the text of an answer, and the citations that they stand for."""
+"""The marks ``[1]``, ``[1, 2]`` and ``[?]`` in the text of an answer, and the citations that they
+stand for."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,12 +7,19 @@ from collections.abc import Iterator, Sequence
 from rag.types import Citation
 from rag.verifying.verifying import UNSUPPORTED
 
-_MARK = re.compile(r" ?\[(?:\d{1,3}|\?)\]")
+_MARK = re.compile(r"[ \t]{0,3}\[(\?|\d{1,3}(?:[ ]?[,，、][ ]?\d{1,3}){0,9})\]")
+_NUMBER = re.compile(r"\d+")
 
 
 def without_marks(text: str) -> str:
-    """``text`` without its marks."""
+    """``text`` without its marks, and without the spaces before them."""
     return _MARK.sub("", text)
+
+
+def numbers_in(text: str) -> tuple[int, ...]:
+    """The numbers that the marks of ``text`` name, each once, in their order."""
+    found = (number for mark in _MARK.findall(text) for number in _NUMBER.findall(mark))
+    return tuple(dict.fromkeys(map(int, found)))
 
 
 def placed(text: str, citations: Sequence[Citation]) -> Iterator[tuple[int, Citation]]:

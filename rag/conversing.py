@@ -1,13 +1,15 @@
-"""A conversation as clients send it, as a question with what was said before."""
+"""A conversation as apps keep it, as a question with what was said before."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from agents.http.openai.marks import without_marks
 from indexes.errors import UsageError
 from indexes.i18n import t
+from rag.marks import without_marks
 from rag.retrieval.types import Turn
+
+Role = Literal["system", "user", "assistant"]
 
 TURNS = 8
 """How many earlier turns are taken along; the latest of them are read."""
@@ -19,7 +21,7 @@ _LONGEST = 2000
 class Said:
     """A message: ``system`` is what the app wants of every answer."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Role
     text: str
 
 

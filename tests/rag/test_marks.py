@@ -1,0 +1,66 @@
+"""What takes marks out of a text, and what pairs questions with answers, does it alike for all."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+from rag.chat_model import AnsweringModel
+from rag.conversing import Said, conversation_of
+from rag.marks import numbers_in, without_marks
+
+WORDS = st.text("ab.。 \n(", max_size=6)
+NUMBERS = st.lists(st.integers(1, 120), min_size=1, max_size=4)
+
+
+def marked(numbers: list[int], between: str) -> str:
+    return f"[{between.join(map(str, numbers))}]"
+
+
+@given(st.lists(st.tuples(WORDS, NUMBERS, st.sampled_from([",", ", ", "，", "、"]))), WORDS)
+def test_all_marks_go_and_nothing_else_does(
+    parts: list[tuple[str, list[int], str]], end: str
+) -> None:
+    text = "".join(f"{words}{marked(*more)}[?]" for words, *more in parts) + end  # type: ignore[arg-type]
+    bare = without_marks(text)
+    assert "[" not in bare
+    assert bare.replace(" ", "") == "".join([*(p[0] for p in parts), end]).replace(" ", "")
+    assert without_marks(bare) == bare
+    named = [number for _, numbers, _ in parts for number in numbers]
+    assert numbers_in(text) == tuple(dict.fromkeys(named))
+
+
+@given(st.text("a[]0123?, ", max_size=30))
+def test_what_is_no_mark_stays(text: str) -> None:
+    assert without_marks(text).count("a") == text.count("a")
+    if "]" not in text:
+        assert without_marks(text) == text
+
+
+def test_examples_of_marks() -> None:
+    assert (
+        without_marks("So [1]. And so  [2, 3]; 如此。[4、5] Not [?].") == "So. And so; 如此。 Not."
+    )
+    assert (
+        without_marks("a[0] = list[int], [link](x), [1234]") == "a = list[int], [link](x), [1234]"
+    )
+
+
+ROLES = st.sampled_from(["system", "user", "assistant"])
+TURNS: Any = st.lists(st.tuples(ROLES, st.text("ab [1]", min_size=1, max_size=5)), max_size=12)
+KINDS: Any = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+
+
+@given(TURNS, st.text("ab", min_size=1, max_size=3))
+def test_every_door_understands_a_conversation_alike(
+    said: list[tuple[Any, str]], question: str
+) -> None:
+    whole = [*said, ("user", question)]
+    made = conversation_of(Said(role, text) for role, text in whole)
+    messages = [KINDS[role](text) for role, text in whole]
+    model = AnsweringModel.model_construct(rag=None, options={})
+    asked, options = model._asked(messages)
+    assert (asked, options["history"]) == (made.question, made.history)
+    assert options["instructions"] == made.instructions
+    assert not any("[1]" in turn.answer for turn in made.history)
