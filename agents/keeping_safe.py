@@ -24,6 +24,7 @@ from typing import IO, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from agents.doors.upload_records import forget_lost
 from indexes.errors import UsageError, WaggleError
 from indexes.failpoints import reach
 from indexes.failures import storage_errors
@@ -36,6 +37,7 @@ KEPT: Final = (
     "responses", "feedback*.jsonl", "audit*.jsonl", "keys.json", "uploads", "collections",
 )  # fmt: skip
 """What a backup holds of a home, in the order in which it comes back."""
+_UPLOADS: Final = "uploads/uploads.db"
 _MANIFEST: Final = "manifest.json"
 _STAGING: Final = "restoring"
 _VERIFIED: Final = "verified"
@@ -138,12 +140,20 @@ def _write(
     sums: dict[str, str] = {}
     size = 0
     with tempfile.TemporaryDirectory(dir=scratch, prefix=".backup-") as folder:
+        uploads = Path(folder, "uploads")
         for path in found:
             name = path.relative_to(home).as_posix()
+            copy = uploads if name == _UPLOADS else Path(folder, "copy")
             # What was deleted meanwhile is not part of the home any more.
-            with suppress(FileNotFoundError), _still(path, Path(folder)) as content:
-                sums[name], count = _add(tar, name, content)
-                size += count
+            with suppress(FileNotFoundError), _still(path, copy) as content:
+                if not uploads.exists() or name != _UPLOADS:
+                    sums[name], count = _add(tar, name, content)
+                    size += count
+        if uploads.exists():  # it names no content that was deleted since it was copied
+            forget_lost(uploads, [PurePosixPath(name).name for name in sums])
+            with uploads.open("rb") as content:
+                sums[_UPLOADS], count = _add(tar, _UPLOADS, content)
+            size += count
     made = datetime.now(UTC)
     manifest = Manifest(waggle=version("waggledance"), made=made, files=sums)
     data = manifest.model_dump_json().encode()
@@ -151,14 +161,13 @@ def _write(
     return _collections(sums), len(sums), size, made.isoformat(timespec="seconds")
 
 
-def _still(path: Path, scratch: Path) -> IO[bytes]:
-    """The content of ``path`` as of one moment."""
+def _still(path: Path, copy: Path) -> IO[bytes]:
+    """The content of ``path`` as of one moment; that of a database is in ``copy``."""
     file = path.open("rb")
     if file.read(len(_SQLITE)) != _SQLITE:
         file.seek(0)
         return file
     file.close()
-    copy = scratch / "copy"
     copy.unlink(missing_ok=True)
     with storage_errors(path):
         source, target = open_with_checksums(path), open_with_checksums(copy)

@@ -41,6 +41,10 @@ class UsageError(WaggleError):
     exit_code = 2
 
 
+class QuotaError(UsageError):
+    """The request would take more room than there is for whoever sends it."""
+
+
 class SourceError(WaggleError):
     """A path or address does not exist, may not be read, or holds nothing to index."""
 

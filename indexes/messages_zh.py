@@ -1267,4 +1267,8 @@ MESSAGES: dict[str, str] = {
     # agents/http/openai/shapes.py, agents/doors/feedback.py: limits
     "«stop» may hold at most {most} texts, each of at most {longest} characters. Send fewer.": "“stop”最多包含 {most} 个文本，每个最多 {longest} 个字符。请减少。",
     "An opinion may hold at most {most} bytes. Send less of the answers.": "一条意见最多 {most} 字节。请少发送一些回答内容。",
+    # rag/asked.py: a limit of tokens
+    "The limit of tokens ended the answer too early. Raise max_tokens.": "回答因词元上限而过早结束。请调大 max_tokens。",
+    # agents/doors/uploads.py: a quota
+    "The uploads of a key may take {megabytes:g} MB together. Delete some of this key's files, or raise key_upload_mb in [serve].": "一个密钥上传的文件总共最多 {megabytes:g} MB。请删除该密钥的一些文件，或调大 [serve] 中的 key_upload_mb。",
 }

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from agents.doors.upload_types import (
     StoreFacts,
 )
 from indexes.failures import storage_errors
-from indexes.schema import connect
+from indexes.schema import connect, open_with_checksums
 
 _TABLES = """
 CREATE TABLE files (
@@ -109,6 +109,11 @@ class Records:
         """The files of a key, the first one first."""
         sql = f"SELECT {_FILE} FROM files WHERE owner = ? AND NOT gone ORDER BY n"
         return [StoredFile(*row) for row in self._rows(sql, owner)]
+
+    def bytes_of(self, owner: str) -> int:
+        """What the files of a key take together."""
+        sql = "SELECT coalesce(sum(bytes), 0) FROM files WHERE owner = ? AND NOT gone"
+        return int(self._rows(sql, owner)[0][0])
 
     def collections_of(self, file_id: str) -> list[str]:
         """Where a file is attached."""
@@ -323,6 +328,15 @@ class Records:
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def forget_lost(path: Path, contents: Sequence[str]) -> None:
+    """Forget, in a copy of the database, the files whose content is not among ``contents``."""
+    lost = "SELECT id FROM files WHERE content NOT IN (SELECT value FROM json_each(?))"
+    with storage_errors(path), closing(open_with_checksums(path)) as copy:
+        kept = (json.dumps(list(contents)),)
+        copy.execute(f"DELETE FROM attachments WHERE file IN ({lost})", kept)
+        copy.execute(f"DELETE FROM files WHERE id IN ({lost})", kept)
 
 
 def _attachment(row: Sequence[Any]) -> Attachment:

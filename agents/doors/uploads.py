@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from agents.doors.rights import Caller
+from agents.doors.rights import LOCAL, Caller
 from agents.doors.settings import ServeSettings
 from agents.doors.shelf import Shelf
 from agents.doors.upload_contents import Contents, Incoming
@@ -19,7 +19,7 @@ from agents.doors.upload_names import clean_name, new_id, source_of, suffix
 from agents.doors.upload_records import Records
 from agents.doors.upload_types import Attachment, Attributes, Batch, StoredFile, StoreFacts
 from agents.doors.upload_work import Worker
-from indexes.errors import ForbiddenError, LockedError, UnknownSourceError
+from indexes.errors import ForbiddenError, LockedError, QuotaError, UnknownSourceError
 from indexes.i18n import t
 
 _PATIENCE = 60.0
@@ -67,12 +67,15 @@ class Uploads:
 
     # -- files -------------------------------------------------------------------------------
 
-    def incoming(self) -> Incoming:
-        """An upload that begins. Its size is limited by the settings."""
+    def incoming(self, caller: Caller) -> Incoming:
+        """An upload of the caller's that begins. Its size is limited by the settings. Raises
+        `QuotaError` where the caller's files take all of their room."""
+        self._check_room(caller, 1)
         return self._contents.incoming(self._settings.upload_bytes)
 
     def keep(self, caller: Caller, incoming: Incoming, name: str, purpose: str) -> StoredFile:
-        """Keep what came in, as a file of the caller. When this returns it is on the disk."""
+        """Keep what came in, as a file of the caller. When this returns it is on the disk. Raises
+        `QuotaError` where the caller's files would take too much room."""
         caller.check("write")
         incoming.sync()
         named = clean_name(name)
@@ -83,6 +86,7 @@ class Uploads:
             int(time.time()),
         )  # fmt: skip
         with self._records.changing():
+            self._check_room(caller, file.bytes)
             self._contents.place(incoming, content)
             self._records.add_file(file)
         return file
@@ -124,6 +128,14 @@ class Uploads:
                 )  # fmt: skip
             await asyncio.sleep(pause)
             pause = min(2 * pause, _MOST_SECONDS)
+
+    def _check_room(self, caller: Caller, more: int) -> None:
+        most = self._settings.key_upload_bytes
+        if most and caller != LOCAL and self._records.bytes_of(caller.key) + more > most:
+            raise QuotaError(
+                t("The uploads of a key may take {megabytes:g} MB together. Delete some of this "
+                  "key's files, or raise key_upload_mb in [serve].", megabytes=most / 1_000_000)
+            )  # fmt: skip
 
     def _is_seen(self, caller: Caller, file_id: str) -> bool:
         names = self._records.collections_of(file_id)

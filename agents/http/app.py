@@ -5,7 +5,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from agents.doors.service import Service
-from agents.http import failures, health, observing, page, reference
+from agents.http import describing, failures, health, observing, page, reference
 from agents.http.hosts import Doorman
 from agents.http.openai import chat, embeddings, files, models, responses, vector_stores
 from agents.http.own import asking, documents, feedback, runs
@@ -20,6 +20,7 @@ def create_app(service: Service) -> FastAPI:
         description="Ask your documents, and see where each answer stands.",
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=describing.name_of_route,
     )
     app.state.service = service
     app.state.examining = health.Examining(service)
@@ -28,6 +29,7 @@ def create_app(service: Service) -> FastAPI:
                    documents, feedback, health, observing, reference, page):  # fmt: skip
         app.include_router(module.router)
     mount(app, service)
+    describing.describe(app, key_needed=not service.settings.open)
     app.add_middleware(failures.Failing)
     app.add_middleware(Doorman, service=service)
     app.add_middleware(observing.Observed, service=service)

@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,8 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agents.shapes import Shape
 from indexes.embedding.base import well_formed
 from indexes.errors import (
     AccessError,
@@ -21,6 +23,7 @@ from indexes.errors import (
     ForbiddenError,
     LockedError,
     ModelError,
+    QuotaError,
     RunError,
     SourceError,
     UnauthorizedError,
@@ -34,6 +37,7 @@ from indexes.i18n import t
 
 # The first class that an error belongs to counts: status, type, code.
 _STATUSES: Sequence[tuple[type[WaggleError], int, str, str]] = (
+    (QuotaError, 413, "invalid_request_error", "quota_exceeded"),
     (UsageError, 400, "invalid_request_error", "invalid_value"),
     (UnauthorizedError, 401, "authentication_error", "invalid_api_key"),
     (ForbiddenError, 403, "permission_error", "forbidden"),
@@ -53,6 +57,21 @@ _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit
 _GONE = 499
 
 _log = logging.getLogger("waggle.http")
+
+
+class ReasonShape(Shape):
+    """``param`` is the field that is wrong, where it is one."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class RefusedShape(Shape):
+    """The body of every failure."""
+
+    error: ReasonShape
 
 
 def status_of(error: WaggleError) -> tuple[int, str, str]:
@@ -139,7 +158,8 @@ def _log_mistake(error: Exception) -> None:
 
 
 def _body(message: str, kind: str, code: str, param: str | None = None) -> dict[str, Any]:
-    return {"error": {"message": well_formed(message), "type": kind, "param": param, "code": code}}
+    reason = ReasonShape(message=well_formed(message), type=kind, param=param, code=code)
+    return RefusedShape(error=reason).model_dump()
 
 
 async def _waggle_error(_: Request, error: Exception) -> Response:
@@ -156,7 +176,7 @@ async def _validation_error(_: Request, error: Exception) -> Response:
     return JSONResponse(body, 400)
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     sentences = {
         404: t("There is no such route here. The routes are listed at /docs."),
@@ -166,7 +186,17 @@ async def _http_error(_: Request, error: Exception) -> Response:
     message = sentences[error.status_code] if usual else str(error.detail)
     response = refusal(error.status_code, message, "refused")
     response.headers.update(error.headers or {})
+    if error.status_code == 405:
+        response.headers["Allow"] = ", ".join(_methods(request))
     return response
+
+
+def _methods(request: Request) -> Iterator[str]:
+    """Those that the routes at the path of a request take together; each knows but its own."""
+    for method in ("DELETE", "GET", "PATCH", "POST", "PUT"):
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            yield method
 
 
 async def _gone(_: Request, __: Exception) -> Response:

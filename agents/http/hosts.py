@@ -22,10 +22,12 @@ from indexes.i18n import t
 
 _CALLER: Final = "waggle.caller"
 _UPLOADS: Final = ("/v1/files",)
-_UNCOUNTED: Final = ("/healthz", "/readyz", "/metrics")
+UNCOUNTED: Final = ("/healthz", "/readyz", "/metrics")
+_ANSWERING: Final = frozenset({"/v1/chat/completions", "/v1/responses", "/v1/embeddings"})
+"""Routes that need a place among those that are answered."""
 _PUBLIC: Final = ("/widget.js", "/assets/")
 _KEYLESS: Final = frozenset({
-    "/", "/widget.js", "/favicon.ico", "/docs", "/openapi.json", *_UNCOUNTED, "/mcp",
+    "/", "/widget.js", "/favicon.ico", "/docs", "/openapi.json", *UNCOUNTED, "/mcp",
 })  # fmt: skip
 _KEYLESS_BELOW: Final = ("/assets/", "/mcp/", "/.well-known/")
 _WHOLE: Final = 10
@@ -142,8 +144,11 @@ class Doorman:
 
     def _count(self, scope: Scope) -> None:
         caller = scope[_CALLER]
-        if isinstance(caller, Caller) and scope["path"] not in _UNCOUNTED:
-            self._service.gate.count(caller)
+        if not isinstance(caller, Caller) or scope["path"] in UNCOUNTED:
+            return
+        self._service.gate.count(caller)
+        if scope["path"] in _ANSWERING and scope["method"] == "POST":
+            self._service.gate.look(caller)
 
     async def _let_in(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         settings = self._service.settings

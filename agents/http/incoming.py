@@ -21,6 +21,8 @@ class Body(Incoming):
     @model_validator(mode="before")
     @classmethod
     def _whole_characters(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given  # what was not sent as JSON comes as bytes
         try:
             text = json.dumps(given, ensure_ascii=False)
         except RecursionError:

@@ -35,12 +35,15 @@ _READING: Final = frozenset({
 })  # fmt: skip
 _PROBES: Final = ("/healthz", "/readyz", "/metrics")
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_FIGURES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 _ID: Final = re.compile(r"[\w-]{8,64}")
 
 _log = logging.getLogger("waggle.http")
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, responses=_FIGURES)
 async def metrics(service: ServiceOf, caller: ReaderOf) -> Response:
     """The figures of the service, as Prometheus reads them. They tell of every collection, so a
     key that is bound to some does not get them."""

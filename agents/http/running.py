@@ -1,6 +1,8 @@
 """The server around the app: how it listens, what it logs, and how it ends."""
 
 import asyncio
+import gc
+import importlib
 import logging
 import socket
 import sys
@@ -17,10 +19,12 @@ from agents.doors.keys import Keys
 from agents.doors.service import Service
 from agents.doors.settings import ServeSettings
 from agents.http.app import create_app
+from agents.http.connections import allow_files, protocol
 from agents.http.observing import JsonLines
 from agents.loop.tracing import export_spans
 from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t
+from rag.models.wire import stay
 
 _THREADS = 32
 _LAST_SECONDS = 2
@@ -55,6 +59,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(_THREADS, "waggle"))
+        stay(loop)
         await super().startup(sockets)
 
 
@@ -86,9 +91,11 @@ def serve(service: Service, listening: socket.socket, notice: Callable[[str], No
     """Answer requests until a signal ends it; the caller closes the service."""
     export_spans(notice)
     _log_to_stderr(service.settings.log)
+    allow_files()
     threading.Thread(target=_load, args=(service,), daemon=True).start()
     config = uvicorn.Config(
         create_app(service),
+        http=protocol(service.settings),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -111,9 +118,14 @@ def check_keys(keys: Keys, settings: ServeSettings) -> None:
 
 
 def _load(service: Service) -> None:
-    """What the first question would wait for; it also tells what is wrong with it."""
+    """What the first question would wait for; it also tells what is wrong with it. All that is
+    there then lasts as long as the process: the collector of garbage need not look at it again and
+    again, while every answer waits."""
     with suppress(WaggleError):
         service.shelf.embedder()
+    importlib.import_module("rag.models.endpoint_chat")
+    gc.collect()
+    gc.freeze()
 
 
 def _log_to_stderr(level: str) -> None:

@@ -25,10 +25,10 @@ Say = Callable[..., None]
 class Opened:
     """The uploads of a home, at work."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **settings: Any) -> None:
         home.mkdir(exist_ok=True)
         self.shelf = Shelf(home, lambda: None, None, HashEmbedder())
-        self.uploads = Uploads(home, self.shelf, ServeSettings())
+        self.uploads = Uploads(home, self.shelf, ServeSettings(**settings))
         self.uploads.start()
 
     def __enter__(self) -> "Opened":
@@ -39,7 +39,7 @@ class Opened:
         self.shelf.close()
 
     def upload(self, name: str, data: bytes) -> str:
-        with self.uploads.incoming() as incoming:
+        with self.uploads.incoming(LOCAL) as incoming:
             incoming.write(data)
             return self.uploads.keep(LOCAL, incoming, f"{name}.txt", "assistants").id
 

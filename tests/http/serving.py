@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from agents.doors.service import Service, open_service
 from agents.doors.settings import ServeSettings
 from agents.http.app import create_app
+from agents.http.connections import protocol
 from indexes.collection import Collection
 from rag.models.chat import chat_model
 from tests.indexes.hash_embedder import HashEmbedder
@@ -76,8 +77,8 @@ def running(service: Service, app: FastAPI | None = None) -> Iterator[Running]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            app or create_app(service), log_config=None, access_log=False,
-            timeout_graceful_shutdown=1,
+            app or create_app(service), http=protocol(service.settings), log_config=None,
+            access_log=False, timeout_graceful_shutdown=1,
         )  # fmt: skip
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.testclient import TestClient
-from openai import BadRequestError, NotFoundError, OpenAI
+from openai import APIStatusError, BadRequestError, NotFoundError, OpenAI
 
 from agents.doors.rights import LOCAL
 from agents.doors.service import Service
@@ -43,6 +43,19 @@ def upload(api: OpenAI, name: str, data: bytes) -> str:
 def sources(service: Service, name: str) -> set[str]:
     found = service.shelf.collection(LOCAL, name).documents()
     return {one.source.rpartition("/")[2] for one, _ in found}
+
+
+def test_a_key_whose_room_is_taken_is_told_so(home: Path) -> None:
+    with opened(home, None, require_key=True, key_upload_mb=0.000_05) as service:
+        _, secret = service.keys.new("one", ["read", "write"])
+        with running(service) as server, OpenAI(base_url=f"{server.url}/v1", api_key=secret) as api:
+            first = upload(api, "lime.txt", LIME[:40])
+            with pytest.raises(APIStatusError) as caught:
+                upload(api, "more.txt", LIME[:40])
+            assert (caught.value.status_code, caught.value.code) == (413, "quota_exceeded")
+            assert "raise key_upload_mb" in caught.value.message
+            api.files.delete(first)
+            upload(api, "more.txt", LIME[:40])
 
 
 def test_a_file_is_kept_as_it_was_sent(api: OpenAI) -> None:

@@ -114,6 +114,19 @@ def test_a_queue_that_does_not_move_sends_away() -> None:
     run(work())
 
 
+def test_a_look_tells_that_there_is_no_place_and_takes_none() -> None:
+    async def work() -> None:
+        gate = Gate(ServeSettings(concurrency=1, queue=0))
+        gate.look(LOCAL)
+        assert gate.running == 0
+        async with gate.slot(LOCAL):
+            with pytest.raises(BusyError):
+                gate.look(LOCAL)
+        gate.look(LOCAL)
+
+    run(work())
+
+
 def test_a_key_at_its_limit_does_not_hold_up_another() -> None:
     async def work() -> None:
         gate = Gate(ServeSettings(concurrency=3, queue=4))

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
 from agents.doors.audit import Audit
@@ -227,17 +230,18 @@ def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
     assert len(audit_of(tmp_path)) == 400
 
 
-def test_a_request_is_a_span_below_that_of_its_caller(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
+def spans_to(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr("opentelemetry.trace.get_tracer", provider.get_tracer)
+    return exporter
+
+
+def test_a_request_is_a_span_below_that_of_its_caller(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = spans_to(monkeypatch)
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     with TestClient(create_app(service), base_url="http://127.0.0.1:8400") as client:
         client.get("/v1/models", headers={"traceparent": parent})
@@ -247,6 +251,34 @@ def test_a_request_is_a_span_below_that_of_its_caller(
     assert f"{span.parent.trace_id:032x}" == parent[3:35]
     assert span.attributes is not None
     assert span.attributes["http.response.status_code"] == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/v1/chat/completions", {"model": "waggle/bees",
+                               "messages": [{"role": "user", "content": "The round dance?"}]}),
+     ("/v1/responses", {"model": "waggle/bees", "input": "The round dance?"}),
+     ("/api/ask", {"collection": "bees", "question": "The round dance?"})],
+)  # fmt: skip
+def test_the_stages_of_an_answer_are_spans_below_its_request(
+    service: Service, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, object],
+    stream: bool,
+) -> None:  # fmt: skip
+    exporter = spans_to(monkeypatch)
+    with TestClient(create_app(service), base_url="http://127.0.0.1:8400") as client:
+        more = {} if path == "/api/ask" else {"stream": stream}
+        assert client.post(path, json={**body, **more}).status_code == 200
+    spans = {span.name: span for span in exporter.get_finished_spans()}
+    request, answer = spans[f"POST {path}"], spans["invoke_workflow answer"]
+    assert answer.parent is not None
+    assert request.context is not None
+    assert answer.context is not None
+    assert answer.parent.span_id == request.context.span_id
+    for stage in ("retrieval bees", "assess", "generate", "verify"):
+        parent = spans[stage].parent
+        assert parent is not None, stage
+        assert parent.span_id == answer.context.span_id, stage
 
 
 def test_figures_take_no_time_of_the_event_loop_and_bear_a_failure(

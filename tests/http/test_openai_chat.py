@@ -10,7 +10,7 @@ import openai
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.http.chatting import ChatServer
+from tests.http.chatting import Body, ChatServer, say
 from tests.http.serving import Running, fill_home, opened, running
 
 QUESTION = "What does the waggle run point to?"
@@ -165,6 +165,73 @@ def test_no_more_stops_are_looked_for_than_openai_takes(
     assert "at most 4 texts, each of at most 256" in refused.json()["error"]["message"]
     body["stop"] = ["x" * 256] * 4
     assert client.post("/v1/chat/completions", json=body).status_code == 200
+
+
+def writing(requests: list[Body]) -> Body:
+    """What was asked of the model for the text of the answer, which is streamed."""
+    (found,) = [body for body in requests if body.get("stream")]
+    return found
+
+
+def test_how_the_model_is_to_write_is_passed_on_for_the_text_alone(
+    client: TestClient, chat_server: ChatServer
+) -> None:
+    claim = "The waggle run points all bees to the flowers [1]."
+    chat_server.reply = lambda body: claim if body.get("stream") else "Yes"
+    wanted = {"temperature": 0.9, "top_p": 0.5, "seed": 7}
+    body = {"model": "waggle/bees", "messages": asked(), **wanted, "max_completion_tokens": 40}
+    assert client.post("/v1/chat/completions", json=body).status_code == 200
+    told = writing(chat_server.requests)
+    assert {name: told[name] for name in (*wanted, "max_tokens")} == {**wanted, "max_tokens": 40}
+    others = [one for one in chat_server.requests if not one.get("stream")]
+    assert others
+    assert {one["temperature"] for one in others} == {0.0}
+    assert not any(one.keys() & {"seed", "top_p"} for one in others)
+
+
+def test_a_limit_is_never_more_than_the_settings_allow(
+    client: TestClient, chat_server: ChatServer
+) -> None:
+    body = {"model": "waggle/bees", "messages": asked(), "max_tokens": 1_000_000}
+    client.post("/v1/chat/completions", json=body)
+    assert writing(chat_server.requests)["max_tokens"] == 512
+
+
+def test_with_a_seed_no_two_candidates_are_alike(
+    client: TestClient, chat_server: ChatServer
+) -> None:
+    body = {"model": "waggle/bees", "messages": asked(), "n": 3, "seed": 8}
+    client.post("/v1/chat/completions", json=body)
+    seeds = [one["seed"] for one in chat_server.requests if one.get("stream")]
+    assert sorted(seeds) == [8, 9, 10]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("The waggle run points to the flowers [1]. Its length tells the dist",
+         "The waggle run points to the flowers. [1]"),
+        ("The waggle run points to the flowers [1].", "The waggle run points to the flowers. [1]"),
+        ("The waggle run poi", "I don't know: the documents do not say."),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_limit_cuts_at_the_end_of_a_sentence(
+    client: TestClient, chat_server: ChatServer, written: str, shown: str, stream: bool
+) -> None:
+    def message(body: Body) -> Body | None:
+        return {**say(written), "finish": "length"} if body.get("stream") else None
+
+    chat_server.message = message
+    body = {"model": "waggle/bees", "messages": asked(), "max_tokens": 12, "stream": stream}
+    response = client.post("/v1/chat/completions", json=body)
+    if not stream:
+        (choice,) = response.json()["choices"]
+        assert (choice["message"]["content"], choice["finish_reason"]) == (shown, "length")
+        return
+    chunks = [json.loads(line[6:])["choices"][0] for line in response.text.split("\n\n")[:-2]]
+    assert "".join(chunk["delta"].get("content", "") for chunk in chunks) == shown
+    assert [chunk["finish_reason"] for chunk in chunks if chunk["finish_reason"]] == ["length"]
 
 
 def test_several_candidates_are_written_side_by_side(

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from agents.doors.rights import LOCAL, Caller
 from agents.http.openai.kept import KeptResponse, KeptResponses
 from indexes.errors import UnknownItemError
-from tests.http.chatting import ChatServer
+from tests.http.chatting import Body, ChatServer, say
 from tests.http.serving import Running, fill_home, opened, running
 
 QUESTION = "What does the waggle run point to?"
@@ -77,6 +77,28 @@ def test_the_events_come_in_order_and_end_with_the_same_response(api: openai.Ope
     assert by_type["response.output_item.added"].item.id == last.output[0].id
     assert last.id == by_type["response.created"].response.id
     assert api.responses.retrieve(last.id) == last
+
+
+def test_a_response_that_is_cut_off_is_incomplete(
+    api: openai.OpenAI, chat_server: ChatServer
+) -> None:
+    def message(body: Body) -> Body | None:
+        cut = {**say(f"{SENTENCE} [1] The round dance gi"), "finish": "length"}
+        return cut if body.get("stream") else None
+
+    chat_server.message = message
+    limits: dict[str, Any] = {"max_output_tokens": 30, "temperature": 0.4, "top_p": 0.9}
+    response = api.responses.create(**BODY, **limits)
+    assert response.status == "incomplete"
+    assert response.incomplete_details is not None
+    assert response.incomplete_details.reason == "max_output_tokens"
+    assert response.output_text == f"{SENTENCE} [1]"
+    told = [body for body in chat_server.requests if body.get("stream")][-1]
+    assert (told["max_tokens"], told["temperature"], told["top_p"]) == (30, 0.4, 0.9)
+    last = list(api.responses.create(**BODY, **limits, stream=True))[-1]
+    assert last.type == "response.incomplete"
+    assert last.response.output_text == response.output_text
+    assert api.responses.retrieve(response.id).status == "incomplete"
 
 
 def test_the_helper_of_the_client_follows_the_stream(api: openai.OpenAI) -> None:

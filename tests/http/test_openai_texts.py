@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.http.openai.conversing import TURNS, Said, conversation_of
-from agents.http.openai.marks import placed, without_marks
 from agents.http.openai.naming import Target, target_of
 from agents.http.openai.writing import Written
 from indexes.errors import UnknownCollectionError, UsageError
+from rag.conversing import TURNS, Said, conversation_of
+from rag.marks import placed, without_marks
 from rag.types import Citation, Support
 
 LETTERS = st.text("ab \n。[1]", max_size=12)

@@ -13,7 +13,9 @@ from fastapi.testclient import TestClient
 
 from agents.doors.rights import LOCAL, Caller
 from agents.doors.service import Service
+from agents.doors.shelf import Shelf
 from indexes.collection import Collection
+from indexes.embedding import Embedder
 from indexes.errors import ForbiddenError, LockedError, UnknownCollectionError, UsageError
 from indexes.home import disk_usage
 from tests.http.chatting import ChatServer, chatting
@@ -49,6 +51,31 @@ def test_many_threads_open_one(service: Service) -> None:
         thread.join()
     assert len(found) == 8
     assert len(set(map(id, found))) == 1
+
+
+def test_nobody_waits_for_a_model_that_another_collection_needs(tmp_path: Path) -> None:
+    fill_home(tmp_path, "a")
+    loading, loaded = threading.Event(), threading.Event()
+
+    class Loading(Shelf):
+        def _make_embedder(self) -> Embedder:
+            loading.set()
+            assert loaded.wait(10)
+            return HashEmbedder()
+
+    shelf = Loading(tmp_path, lambda: None)
+    first = threading.Thread(target=shelf.rag, args=(LOCAL, "a"))
+    first.start()
+    assert loading.wait(10)
+    others = threading.Thread(target=shelf.forget_missing, args=("b",))
+    others.start()
+    others.join(5)
+    waited = others.is_alive()
+    loaded.set()
+    first.join()
+    others.join()
+    shelf.close()
+    assert not waited
 
 
 @pytest.mark.parametrize("name", ["wasps", "bees", "../x", "", "a\0b", "x" * 100])
@@ -120,7 +147,6 @@ def test_answers_are_counted(service: Service, chat_server: ChatServer) -> None:
 
 
 def test_a_chat_model_whose_server_went_away_is_made_anew(tmp_path: Path) -> None:
-    from agents.doors.shelf import Shelf
     from rag.models.chat import chat_model
 
     fill_home(tmp_path, "bees")

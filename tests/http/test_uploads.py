@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agents import keeping_safe
 from agents.doors.rights import LOCAL, RIGHTS, Caller
 from agents.doors.upload_types import StoreFacts
 from indexes.collection import Collection
@@ -39,7 +40,7 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
 
 
 def keep(opened: Opened, caller: Caller, name: str = "lime.txt", data: bytes = LIME) -> str:
-    with opened.uploads.incoming() as incoming:
+    with opened.uploads.incoming(caller) as incoming:
         incoming.write(data)
         return opened.uploads.keep(caller, incoming, name, "assistants").id
 
@@ -49,6 +50,49 @@ def words(work: Any, *arguments: Any) -> str:
     with pytest.raises(WaggleError) as caught:
         work(*arguments)
     return f"{type(caught.value).__name__}: {caught.value}"
+
+
+def test_all_files_of_a_key_have_their_room_and_no_more(tmp_path: Path) -> None:
+    ann, bob = Caller("ann", ALL), Caller("bob", ALL)
+    with Opened(tmp_path / "home", key_upload_mb=0.000_1) as opened:
+        first = keep(opened, ann, data=b"x" * 60)
+        told = words(keep, opened, ann, "b.txt", b"y" * 41)
+        assert told.startswith("QuotaError: The uploads of a key may take 0.0001 MB together.")
+        keep(opened, ann, data=b"y" * 40)
+        assert words(opened.uploads.incoming, ann).startswith("QuotaError")
+        keep(opened, bob, data=b"z" * 100)
+        keep(opened, LOCAL, data=b"z" * 1000)
+        opened.uploads.delete(ann, first)
+        keep(opened, ann, data=b"w" * 60)
+        assert len(opened.uploads.files(ann)) == 2
+
+
+def test_a_backup_names_no_upload_that_was_deleted_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Opened(tmp_path / "home") as opened:
+        uploads = opened.uploads
+        uploads.create(LOCAL, "honey", StoreFacts("honey"))
+        kept, gone = opened.upload("kept", LIME), opened.upload("gone", b"Heather honey is thick.")
+        uploads.attach(LOCAL, "honey", {kept: {}, gone: {}})
+        assert uploads.settle(30)
+        found = keeping_safe._found
+
+        def deleting(home: Path, but: Path) -> Iterator[Path]:
+            for path in found(home, but):
+                yield path
+                if path.name == "uploads.db":
+                    asyncio.run(uploads.removed(uploads.delete(LOCAL, gone)))
+
+        monkeypatch.setattr(keeping_safe, "_found", deleting)
+        keeping_safe.backup(tmp_path / "home", tmp_path / "b.tar.gz")
+    keeping_safe.restore(tmp_path / "b.tar.gz", tmp_path / "other")
+    with Opened(tmp_path / "other") as again:
+        files = again.uploads.files(LOCAL)
+        assert [(one.id, again.uploads.path(one).read_bytes()) for one in files] == [(kept, LIME)]
+        assert [one.file for one in again.uploads.attachments(LOCAL, "honey")] == [kept]
+        documents = again.shelf.collection(LOCAL, "honey").documents()
+        assert [one.source for one, _ in documents] == [f"{kept}/kept.txt"]
 
 
 def test_a_file_is_its_keys_own_until_it_is_attached(opened: Opened) -> None:
