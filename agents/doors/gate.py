@@ -66,6 +66,12 @@ class Gate:
             )
         bucket.left, bucket.since = left - 1, now
 
+    def look(self, caller: Caller) -> None:
+        """Raises `BusyError` where there is not even a place to wait. Takes none: it is for saying
+        so before the request is read."""
+        if not self._fits(caller):
+            self._check_queue(caller)
+
     @asynccontextmanager
     async def slot(self, caller: Caller) -> AsyncGenerator[None]:
         """A place among those that are answered at a time. Raises `BusyError` where the queue for

@@ -32,9 +32,11 @@ class ServeSettings(BaseModel):
     key_concurrency: int | None = Field(default=None, ge=1, description="the same, of each key")
     queue: int = Field(default=64, ge=0, description="requests that may wait for their turn")
     queue_seconds: float = Field(default=10.0, gt=0, description="how long they wait")
+    connections: int = Field(default=2048, ge=1, description="open at a time")
     rate: int = Field(default=600, ge=0, description="requests a minute of each key; 0 for any")
     body_mb: float = Field(default=4.0, gt=0, description="size of a request, in 10⁶ bytes")
     upload_mb: float = Field(default=200.0, gt=0, description="the same, of an upload")
+    key_upload_mb: float = Field(default=10_000.0, ge=0, description="of all of a key; 0 for any")
     read_seconds: float = Field(default=30.0, gt=0, description="for each piece of a request")
     drain_seconds: float = Field(default=20.0, ge=0, description="for answers to end at the end")
     log: Literal["info", "warning", "none"] = "info"
@@ -59,6 +61,11 @@ class ServeSettings(BaseModel):
     def upload_bytes(self) -> int:
         """The size of an upload, in bytes."""
         return int(self.upload_mb * _MB)
+
+    @property
+    def key_upload_bytes(self) -> int:
+        """The size of all uploads of a key, in bytes; 0 for any."""
+        return int(self.key_upload_mb * _MB)
 
 
 def load_serve_settings(**options: object) -> ServeSettings:

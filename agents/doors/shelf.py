@@ -85,11 +85,12 @@ class Shelf:
                 t("This key is bound to certain collections, and «{name}» is none of them.",
                   name=name)
             )  # fmt: skip
+        embedder = self._embedder()
         with self._lock:
             if self._place(name) is not None:
                 raise UsageError(t("There is a collection «{name}» already.", name=name))
             self._forget(name)
-            return self._open_new(name, create=True).collection
+            return self._open_new(name, embedder, create=True).collection
 
     def delete(self, caller: Caller, name: str) -> None:
         """Delete a collection with all that is in it. Answers that are being written keep what
@@ -149,19 +150,27 @@ class Shelf:
 
     def _opened(self, name: str) -> RAG:
         with self._lock:
-            place = self._place(name)
-            known = self._open.get(name)
-            if known and known[0] == place:
-                return known[1]
-            self._open.pop(name, None)  # another process has deleted it, or made it anew
-            if place is None:
-                raise _unknown(name)
-            return self._open_new(name, create=False)
+            if (known := self._known(name)) is not None:
+                return known
+        embedder = self._embedder()  # may have to be loaded, for which nobody else shall wait
+        with self._lock:
+            return self._known(name) or self._open_new(name, embedder, create=False)
 
-    def _open_new(self, name: str, *, create: bool) -> RAG:
+    def _known(self, name: str) -> RAG | None:
+        """The collection where it is open. Raises `UnknownCollectionError` where there is none."""
+        place = self._place(name)
+        known = self._open.get(name)
+        if known and known[0] == place:
+            return known[1]
+        self._open.pop(name, None)  # another process has deleted it, or made it anew
+        if place is None:
+            raise _unknown(name)
+        return None
+
+    def _open_new(self, name: str, embedder: Embedder, *, create: bool) -> RAG:
         try:
             collection = Collection.open(
-                name, home=self.home, embedder=self._embedder(), create=create, notice=self._notice
+                name, home=self.home, embedder=embedder, create=create, notice=self._notice
             )
         except UnknownCollectionError:  # its message names the others
             raise _unknown(name) from None

@@ -18,26 +18,27 @@ from rag.answering import RAG
 T = TypeVar("T")
 
 
-def _service(request: Request) -> Service:
+# None of these blocks; declared without «async», each would be a thread's work.
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:
     return caller_of(request.scope)
 
 
-def _reader(caller: "CallerOf") -> Caller:
+async def _reader(caller: "CallerOf") -> Caller:
     caller.check("read")
     return caller
 
 
-def _writer(caller: "CallerOf") -> Caller:
+async def _writer(caller: "CallerOf") -> Caller:
     caller.check("write")
     return caller
 
 
-def _actor(caller: "CallerOf") -> Caller:
+async def _actor(caller: "CallerOf") -> Caller:
     caller.check("agent")
     return caller
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -17,6 +17,19 @@ from indexes.errors import WaggleError
 KEEP_ALIVE_SECONDS = 15.0
 SEND_SECONDS = 60.0
 _ALIVE = b": alive\n\n"
+
+
+STREAM: Final[dict[str, Any]] = {
+    "text/event-stream": {
+        "schema": {
+            "type": "object",
+            "description": "One event; what «data» holds is JSON.",
+            "required": ["data"],
+            "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+        }
+    }
+}
+"""What the description of a route says of its stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +94,8 @@ class _EventStream(Response):
             with suppress(asyncio.CancelledError, ClientDisconnect):
                 await pump
 
-    async def _pump(self, send: Send) -> None:
-        started = False
+    async def _pump(self, sending: Send) -> None:
+        send, started = patient(sending, self._patience), False
         try:
             while True:
                 step = asyncio.ensure_future(anext(self._source, None))
@@ -105,18 +118,26 @@ class _EventStream(Response):
         await self._send(send, b"", started, more=False)
 
     async def _send(self, send: Send, data: bytes, started: bool, more: bool = True) -> bool:
-        """Raises `ClientDisconnect` where the client does not take it."""
-        try:
-            async with asyncio.timeout(self._patience):
-                if not started:
-                    await send(self._start())
-                await send({"type": "http.response.body", "body": data, "more_body": more})
-        except TimeoutError:
-            raise ClientDisconnect from None
+        if not started:
+            await send(self._start())
+        await send({"type": "http.response.body", "body": data, "more_body": more})
         return True
 
     def _start(self) -> Message:
         return {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+
+
+def patient(send: Send, seconds: float = SEND_SECONDS) -> Send:
+    """``send``, which raises `ClientDisconnect` where the client takes nothing for so long."""
+
+    async def out(message: Message) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await send(message)
+        except TimeoutError:
+            raise ClientDisconnect from None
+
+    return out
 
 
 async def until_gone(receive: Receive) -> None:

@@ -168,7 +168,9 @@ class LocalEmbedder:
                 batches = list(_batches([len(ids) for ids in tokens]))
                 jobs = ([tokens[row] for row in rows] for rows in batches)
                 done = first
-                for rows, found in zip(batches, pool.map(self._infer, jobs), strict=True):
+                # A thread of its own for a single question would take longer to start than to work.
+                each = map if len(batches) == 1 else pool.map
+                for rows, found in zip(batches, each(self._infer, jobs), strict=True):
                     vectors[first + rows] = found
                     done += len(rows)
                     if progress is not None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import httpx
 import openai
@@ -13,8 +13,9 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from rag.models.completions import AsyncCompletions, Completions
 from rag.models.nested import Nested
 from rag.models.patience import Patience, Waiting
 from rag.models.thinking import ThinkSplitter, split_thoughts
@@ -47,6 +48,13 @@ class EndpointChat(ChatOpenAI):
     """How often an attempt is repeated; ``None`` for as often as fits into ``retry_seconds``."""
 
     waiting: Waiting | None = Field(default=None, exclude=True)
+
+    @model_validator(mode="after")
+    def _plain(self) -> Self:
+        """Have answers come as plain dictionaries."""
+        self.client = Completions(self.root_client)
+        self.async_client = AsyncCompletions(self.root_async_client)
+        return self
 
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any

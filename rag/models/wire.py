@@ -5,11 +5,15 @@ comments that keep a connection open, never meets it. Here a stream of server-se
 bring an event in that time, and any other answer must be complete in it.
 """
 
+import asyncio
 import re
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import partial
+from urllib.request import getproxies
+from weakref import WeakKeyDictionary, WeakSet
 
 import httpx
 
@@ -20,6 +24,11 @@ _MAX_WHOLE = 64 << 20
 _LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 _NOT_KEPT = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
 """A connection kept open belongs to its event loop, and the next call may come from another."""
+_KEPT = httpx.Limits(max_connections=1000, max_keepalive_connections=256, keepalive_expiry=2.0)
+"""For a shorter time than servers keep them, which may close one as a request is on its way."""
+_LATE_SECONDS = 20.0
+"""To connect, where many streams may let an event loop look late at what was done long ago."""
+_staying: "WeakSet[asyncio.AbstractEventLoop]" = WeakSet()
 
 _LAST = re.compile(rb'data:\s*\[DONE\]|"finish_reason"\s*:\s*"|"error"\s*:')
 """In an event that may be the last. Inside a text these quotes would stand behind backslashes."""
@@ -36,13 +45,46 @@ def client(*, trust_env: bool) -> httpx.Client:
 
 
 def async_client(*, trust_env: bool) -> httpx.AsyncClient:
-    """The same for asyncio."""
+    """The same for asyncio. It keeps connections open in event loops that `stay`."""
+    proxies = trust_env and bool(getproxies())
     return httpx.AsyncClient(
         trust_env=trust_env,
         limits=_NOT_KEPT,
+        transport=None if proxies else _ByLoop(trust_env),
         follow_redirects=True,
         event_hooks={"response": [_awatch]},
     )
+
+
+def stay(loop: asyncio.AbstractEventLoop) -> None:
+    """Say of an event loop that it lasts as long as the process: one that serves."""
+    _staying.add(loop)
+
+
+class _ByLoop(httpx.AsyncBaseTransport):
+    """Connections of an event loop that stays are kept open for its next request."""
+
+    def __init__(self, trust_env: bool) -> None:
+        self._make = partial(httpx.AsyncHTTPTransport, trust_env=trust_env)
+        self._other = self._make(limits=_NOT_KEPT)
+        self._kept: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncHTTPTransport]
+        self._kept = WeakKeyDictionary()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        loop = asyncio.get_running_loop()
+        if loop not in _staying:
+            return await self._other.handle_async_request(request)
+        if loop not in self._kept:
+            self._kept[loop] = self._make(limits=_KEPT)
+        times = {**request.extensions["timeout"]}
+        times["connect"] = max(times.get("connect") or 0.0, _LATE_SECONDS)
+        request.extensions = {**request.extensions, "timeout": times}
+        return await self._kept[loop].handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._other.aclose()
+        if (kept := self._kept.pop(asyncio.get_running_loop(), None)) is not None:
+            await kept.aclose()
 
 
 class _Watch:
@@ -105,7 +147,7 @@ class _Stream(httpx.SyncByteStream):
         self._stream.close()
 
 
-class _AsyncStream(httpx.AsyncByteStream):
+class WatchedStream(httpx.AsyncByteStream):
     def __init__(
         self, stream: httpx.AsyncByteStream, watch: _Watch, connection: socket.socket | None
     ) -> None:
@@ -123,12 +165,14 @@ class _AsyncStream(httpx.AsyncByteStream):
         self._connection = None
         await self._stream.aclose()
 
-    def __del__(self) -> None:
-        """Dropped without having been closed, because the event loop is no more: the server must
-        learn all the same that nobody listens."""
+    def drop(self) -> None:
+        """Nobody reads it any more, and it was not closed, because the event loop is no more: the
+        server must learn all the same that nobody listens."""
         if self._connection is not None:
             with suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
+
+    __del__ = drop
 
 
 def _watch(response: httpx.Response) -> None:
@@ -140,4 +184,4 @@ async def _awatch(response: httpx.Response) -> None:
     if isinstance(response.stream, httpx.AsyncByteStream):
         network = response.extensions.get("network_stream")
         connection = network.get_extra_info("socket") if network is not None else None
-        response.stream = _AsyncStream(response.stream, _Watch(response), connection)
+        response.stream = WatchedStream(response.stream, _Watch(response), connection)

@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from mcp.types import (
 from pydantic import AnyUrl
 
 from agents.doors.rights import Caller
+from agents.doors.service import Service
+from agents.http.app import create_app
+from agents.http.sse import patient
 from agents.mcp_door.reading import LONGEST
 from tests.http.chatting import ChatServer
 from tests.http.serving import CHINESE, ENGLISH, Running, opened, running
@@ -327,3 +331,32 @@ def test_the_event_loop_does_not_wait_for_a_collection(
         done = asking.done()
         free.set()
         assert (alive, done, asking.result().status_code) == (200, False, 200)
+
+
+def test_a_client_that_takes_nothing_is_given_up(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.mcp_door.http.patient", partial(patient, seconds=0.2))
+    body = json.dumps(BEGIN).encode()
+    headers = {"Host": "127.0.0.1", "Content-Type": "application/json", **TAKES}
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+        "path": "/mcp", "raw_path": b"/mcp", "query_string": b"", "root_path": "",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8400), "scheme": "http", "state": {},
+    }  # fmt: skip
+    parts = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive() -> Any:
+        for part in parts:
+            return part
+        return await asyncio.Event().wait()
+
+    async def send(_: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def ask() -> None:
+        async with asyncio.timeout(20):
+            await create_app(service)(scope, receive, send)
+
+    asyncio.run(ask())
