@@ -1180,6 +1180,7 @@ MESSAGES: dict[str, str] = {
     "The run is not complete. Go on with: waggle eval agent --resume {run}": "测量尚未完成。继续：waggle eval agent --resume {run}",
     "right call": "调用正确",
     "no call": "没有调用",
+    "right in text": "正文里的调用正确",
     "nothing tried": "没有试图调用",
     "any call": "有调用",
     "valid at first": "首次即有效",

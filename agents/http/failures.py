@@ -186,16 +186,18 @@ async def _http_error(request: Request, error: Exception) -> Response:
     message = sentences[error.status_code] if usual else str(error.detail)
     response = refusal(error.status_code, message, "refused")
     response.headers.update(error.headers or {})
-    if error.status_code == 405:
-        response.headers["Allow"] = ", ".join(_methods(request))
+    if error.status_code == 405 and (methods := ", ".join(_methods(request))):
+        response.headers["Allow"] = methods
     return response
 
 
 def _methods(request: Request) -> Iterator[str]:
-    """Those that the routes at the path of a request take together; each knows but its own."""
+    """Those that the routes at the path of a request take together; each knows but its own. What is
+    no route of ours takes any, and tells by itself which."""
     for method in ("DELETE", "GET", "PATCH", "POST", "PUT"):
         scope = {**request.scope, "method": method}
-        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+        routes = (route for route in request.app.routes if getattr(route, "methods", None))
+        if any(route.matches(scope)[0] is Match.FULL for route in routes):
             yield method
 
 

@@ -6,11 +6,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.http.browsing import ask, script, visiting
 from tests.http.chatting import ANSWER, GOAL, SEARCH, WRITE, ChatServer, acting, quoting, say
-from tests.http.serving import Running
+from tests.http.serving import NAME, Running
 from tests.http.widgets import PAGE, visited
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ def test_several_answers_uploads_and_a_failure(
 def test_a_run_that_waits(
     browser: "Browser", server: Running, chat_server: ChatServer, looks: dict[str, Any]
 ) -> None:
+    chat_server.message = acting(WRITE, ANSWER)
+    body = {"collection": NAME, "goal": GOAL, "stream": False}
+    httpx.post(f"{server.url}/api/agent/runs", json=body, timeout=60).raise_for_status()
     chat_server.message = acting(SEARCH, WRITE, ANSWER)
     with visiting(browser, server.url, **looks) as page:
         page.locator('[name="mode"][value="agent"]').check()
@@ -107,8 +111,10 @@ def test_a_run_that_waits(
 
 
 def test_the_widget(browser: "Browser", keyed: Running) -> None:
+    html = PAGE.replace("<style>", "<style media=print>")
+    html = html.replace("<h1>", "<main><h1>").replace("</h1>", "</h1></main>")
     for scheme in ("light", "dark"):
-        with visited(browser, keyed, PAGE.replace("<style>", "<style media=print>")) as (page, at):
+        with visited(browser, keyed, html) as (page, at):
             page.emulate_media(color_scheme=scheme)
             page.goto(at)
             page.get_by_role("button", name="Ask the bees").click()
