@@ -19,6 +19,7 @@ _MARK = re.compile(
     rf"[\[［【]{_BETWEEN}\d{{1,3}}(?:{_BETWEEN}[,，、;；]{_BETWEEN}\d{{1,3}}){{0,9}}{_BETWEEN}[\]］】]"
 )
 _MARK_BEGUN = re.compile(r"[\[［【][\d \t,，、;；]{0,80}\Z")
+_GAP = re.compile(r"\s|[\[［【]|\Z")
 _NUMBER = re.compile(r"\d{1,3}")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Gen|Col|Sgt|Rev|Hon|vs|cf|al|etc|e\.g|i\.e|No|Nos|Fig|Figs"
@@ -117,6 +118,10 @@ def _after(text: str, stop: re.Match[str], *, last: bool) -> int | None:
             at = end = match.end()
             marked = True
         elif marked and text[at] in _STOPS:
+            if at + 1 == len(text) and not last:
+                return None
+            if text[at].isascii() and not _GAP.match(text, at + 1):
+                break
             at = end = at + 1
         elif not last and _MARK_BEGUN.match(text, at):
             return None

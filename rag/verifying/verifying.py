@@ -49,8 +49,9 @@ class Verdict:
 class Verifying:
     """Takes an answer piece by piece and gives what may be shown of it.
 
-    ``strict`` drops the sentences that no passage holds; else `UNSUPPORTED` marks them. A sentence
-    that was said before, word for word, is dropped: small models repeat themselves. The first
+    ``strict`` drops the sentences that no passage holds; else `UNSUPPORTED` marks them. A cited
+    sentence that was said just before, word for word, is dropped: small models repeat themselves.
+    The first
     sentences wait until one is supported and the words ``awaited`` have been said, or until no
     more comes.
     """
@@ -70,7 +71,7 @@ class Verifying:
         self._segments = Segments()
         self._held: list[str] = []
         self._text = ""
-        self._said: set[str] = set()
+        self._said: tuple[str, tuple[int, ...]] = ("", ())
         self._supported = False
         self._citations: list[Citation] = []
         self._marks = self._marks_held = self._claims = self._claims_held = 0
@@ -129,9 +130,9 @@ class Verifying:
         claim = Claim(segment.text, self._question)
         if not segment.is_claim:
             return segment.lead + segment.text, False
-        if (said := fold(segment.text).text) in self._said:
+        before, self._said = self._said, (fold(segment.text).text, segment.marks)
+        if segment.marks and self._said == before:
             return "", False
-        self._said.add(said)
         findings: list[Finding] = []
         if not claim.says_nothing:
             findings = yield from self._findings(claim, segment)

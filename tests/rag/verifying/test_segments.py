@@ -35,6 +35,11 @@ def test_a_full_stop_that_stands_again_behind_the_mark_is_dropped() -> None:
     ]
 
 
+def test_a_dot_that_begins_a_word_stays_with_it() -> None:
+    text = "It runs. [1] .NET is needed. [2] ...and so on."
+    assert [one.text for one in segments(text)] == ["It runs.", ".NET is needed.", "...and so on."]
+
+
 def test_a_lead_in_is_no_part_of_the_claim() -> None:
     assert segments("根据资料 [1] 和 [2]，它不易结晶。") == [Segment("", "它不易结晶。", (1, 2))]
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from indexes.folding import fold
 from indexes.types import SearchResult
 from rag.steps import Steps, run
+from rag.marks import without_marks
 from rag.verifying import Verdict, Verifying
 
 DANCE = (
@@ -162,14 +163,25 @@ def test_what_no_passage_holds_is_marked_or_dropped() -> None:
     assert strict.text == "He shared the Nobel Prize in 1973. [1]"
 
 
-def test_a_sentence_is_said_once() -> None:
+def test_a_sentence_is_not_said_twice_on_end() -> None:
     said = "He shared the Nobel Prize in 1973."
     found = verdict(
-        "Which prize?", f"{said} [1] Bees see red. {said} [1] {said.upper()} Bees see red."
+        "Which prize?", f"{said} [1] {said.upper()} [1] {said} [1] Bees see red. {said} [1]"
     )
-    assert found.text == f"{said} [1] Bees see red. [?]"
-    assert len(found.citations) == 2
-    assert (found.precision, found.recall) == (1, 0.5)
+    assert found.text == f"{said} [1] Bees see red. [?] {said} [1]"
+    assert len(found.citations) == 3
+    assert (found.precision, found.recall) == (1, 2 / 3)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["Monday:\n- He shared the Nobel Prize in 1973. [1]\nTuesday:\n- He shared the Nobel Prize in 1973. [1]",
+     "洋槐蜜色浅。[2]它果糖多。[2]洋槐蜜色浅。[2]", "Yes. Yes. 洋槐蜜色浅。[2]",
+     "洋槐蜜色浅。[2]\n```\nx += 1\nx += 1\n```"],
+)  # fmt: skip
+def test_what_is_said_again_elsewhere_stays(answer: str) -> None:
+    found = verdict("洋槐蜜?", answer, says(True))
+    assert without_marks(found.text) == without_marks(answer)
 
 
 def test_nothing_is_given_where_nothing_is_supported() -> None:
