@@ -1181,6 +1181,7 @@ MESSAGES: dict[str, str] = {
     "right call": "调用正确",
     "no call": "没有调用",
     "right in text": "正文里的调用正确",
+    "The limits leave no room for it.": "限度之内已没有余地。",
     "nothing tried": "没有试图调用",
     "any call": "有调用",
     "valid at first": "首次即有效",

@@ -2,30 +2,33 @@
 finds: small models find what is needed, and then say what does not stand in it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from agents.loop.leaving import performed
-from indexes.errors import EndpointError
+from indexes.errors import EndpointError, ModelError
+from indexes.i18n import t
 from indexes.types import SearchResult
 from rag.answering import RAG, answer
 from rag.asked import Asked
 from rag.models.chat import within
 from rag.prompts import ANSWER
 from rag.retrieval.plan import plan_of, without_chat
-from rag.steps import Ask, Steps, Write
-from rag.types import Citation, Usage
+from rag.steps import Ask, Read, Step, Steps, Write
+from rag.types import Citation, Event, Usage
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
 
 T = TypeVar("T")
 
 PASSAGES: Final = 5
 """How many of the passages are asked about, those that are nearest to the goal."""
-CALLS: Final = 5
-"""About how many requests that takes."""
+NO_ANSWER: Final[dict[str, Any]] = {"text": "", "citations": [], **asdict(Usage())}
+"""What is stored where the passages give none."""
 _SEARCHED: Final = 100
 _MARK: Final = re.compile(r"\[(\d+)\]")
 
@@ -61,23 +64,24 @@ def nearest(rag: RAG, goal: str, contexts: Sequence[SearchResult]) -> list[int]:
 
 
 def asked_again(
-    rag: RAG, chat: "BaseChatModel", goal: str, contexts: Sequence[SearchResult],
-    deadline: float | None,
-) -> dict[str, Any]:  # fmt: skip
+    rag: RAG, chat: "BaseChatModel", goal: str, contexts: Sequence[SearchResult], within: "Within"
+) -> dict[str, Any]:
     """The answer that the passages give, as plain values: its ``text``, empty where they give none,
-    its ``citations``, numbered as in ``contexts``, and what it cost. A server that fails, or does
-    not reply by the ``deadline``, gives none: there is an end of the run without it."""
-    places = nearest(rag, goal, contexts)
-    # Of its own, for nobody is to be told of this answer but as a part of the run.
-    asking = Seen(RAG(rag.collection, chat, rag.reranker), goal, [contexts[n] for n in places])
+    its ``citations``, numbered as in ``contexts``, and what it cost. A model that fails, or has no
+    room left ``within`` the limits, gives none: there is an end of the run without it."""
     try:
-        given = performed(_in_time(answer(asking), chat, deadline))
-    except EndpointError:
-        return {"text": "", "citations": [], **asdict(Usage())}
+        places = nearest(rag, goal, contexts)
+        # Of its own, for nobody is to be told of this answer but as a part of the run.
+        asking = Seen(RAG(rag.collection, chat, rag.reranker), goal, [contexts[n] for n in places])
+        given = performed(within.limits(answer(asking)))
+    except ModelError:
+        return {**NO_ANSWER, **asdict(within.spent)}
     numbers = {n: place + 1 for n, place in enumerate(places, 1)}
     text = _MARK.sub(lambda mark: f"[{numbers.get(int(mark[1]), mark[1])}]", given.text)
     cited = [asdict(replace(one, number=numbers[one.number])) for one in given.citations]
-    return {"text": text * (given.status == "answered"), "citations": cited, **asdict(given.usage)}
+    if given.status != "answered":
+        text, cited = "", []
+    return {"text": text, "citations": cited, **asdict(within.spent)}
 
 
 def citations_of(stored: Sequence[dict[str, Any]]) -> tuple[Citation, ...]:
@@ -85,19 +89,42 @@ def citations_of(stored: Sequence[dict[str, Any]]) -> tuple[Citation, ...]:
     return tuple(Citation(**one) for one in stored)
 
 
-def _in_time(way: Steps[T], chat: "BaseChatModel", deadline: float | None) -> Steps[T]:
-    """The way, each of whose replies must be there at the ``deadline``."""
-    came: Any = None
-    error: Exception | None = None
-    while True:
-        try:
-            step = way.send(came) if error is None else way.throw(error)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        came = error = None
-        if isinstance(step, Ask | Write):
-            step = replace(step, options={**step.options, **within(chat, deadline)})
-        try:
-            came = yield step
-        except Exception as problem:  # noqa: BLE001 - handed on, not caught
-            error = problem
+class Within:
+    """Limits of what is asked of ``chat``: each reply must be there at the ``deadline``, and before
+    each request there must be ``room`` for it, beside what has been ``spent``."""
+
+    def __init__(
+        self,
+        chat: "BaseChatModel",
+        deadline: float | None,
+        room: "Callable[[Sequence[BaseMessage], Usage], bool]",
+    ) -> None:
+        self._chat, self._deadline, self._room = chat, deadline, room
+        self.spent = Usage()
+
+    def limits(self, way: Steps[T]) -> Steps[T]:
+        """The way within the limits. Raises `EndpointError` where they are reached."""
+        came: Any = None
+        error: Exception | None = None
+        with closing(way):
+            while True:
+                try:
+                    step = way.send(came) if error is None else way.throw(error)
+                except StopIteration as end:
+                    return end.value  # type: ignore[no-any-return]
+                came = error = None
+                try:
+                    came = yield self._limited(step)
+                except Exception as problem:  # noqa: BLE001 - handed on, not caught
+                    error = problem
+                if isinstance(step, Ask | Read) and came is not None:
+                    replies = came if isinstance(came, tuple) else (came,)
+                    self.spent = sum(map(Usage.of, replies), self.spent)
+
+    def _limited(self, step: Step | Event) -> Step | Event:
+        if not isinstance(step, Ask | Write):
+            return step
+        many = step.many if isinstance(step, Ask) else (step.messages,)
+        if not self._room([message for one in many for message in one], self.spent):
+            raise EndpointError(t("The limits leave no room for it."))
+        return replace(step, options={**step.options, **within(self._chat, self._deadline)})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NotRequired
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import AIMessage, BaseMessage
 
-from agents.loop.asking import CALLS, PASSAGES, asked_again, citations_of
+from agents.loop.asking import NO_ANSWER, Within, asked_again, citations_of
 from agents.loop.evidence import Evidence
 from agents.loop.leaving import performed
 from agents.loop.limits import LimitState, room_for, seconds_left
@@ -142,6 +142,11 @@ class Ending:
             outcome = (yield from self._asked_again()) or outcome
         return replace(outcome, usage=self._usage)
 
+    def checked(self, text: str) -> Steps[Outcome]:
+        """A part of what is said at the end, and what it cost to look it up."""
+        outcome = yield from self.verified(text)
+        return replace(outcome, usage=self._usage)
+
     def verified(self, text: str) -> Steps[Outcome]:
         """A text whose sentences are looked up in the passages that were seen. Those that rest on
         what tools of our own returned have no source, and no mark either."""
@@ -168,15 +173,19 @@ class Ending:
         """What the passages that were seen say, where the model has not said it; ``None`` where
         they do not answer the goal either, or the limits leave no room to ask."""
         contexts = self._contexts
-        messages = answer_messages(self._goal, contexts[:PASSAGES]) * CALLS
-        if not contexts or not room_for(self._limits, self._messages, messages, self._usage):
+        if not contexts:
             return None
 
+        def room(asked: "Sequence[BaseMessage]", spent: Usage) -> bool:
+            return room_for(self._limits, self._messages, asked, self._usage + spent)
+
         def made() -> dict[str, Any]:
-            return asked_again(self._rag, self._chat, self._goal, contexts, self._deadline)
+            within = Within(self._chat, self._deadline, room)
+            return asked_again(self._rag, self._chat, self._goal, contexts, within)
 
         request = [self._goal, [[one.source, one.start, one.end] for one in contexts]]
-        said = yield from work(lambda: self._recording.remembered("ask", request, made))
+        remembered = functools.partial(self._recording.remembered, otherwise=NO_ANSWER)
+        said = yield from work(lambda: remembered("ask", request, made))
         self._usage += Usage(said["prompt_tokens"], said["completion_tokens"])
         if not said["text"]:
             return None

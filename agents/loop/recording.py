@@ -65,10 +65,16 @@ class Recording(AgentMiddleware[Any, Any, Any]):
         self._journal.write("tool", **call, result=plain(result))
         return result
 
-    def remembered(self, name: str, request: object, make: Callable[[], Any]) -> Any:
+    def remembered(
+        self,
+        name: str,
+        request: object,
+        make: Callable[[], Any],
+        otherwise: Any = None,  # noqa: ARG002
+    ) -> Any:
         """What ``make`` returns (plain values), for what is asked outside of the loop: it is not
         made again for the same ``request`` (plain values) when the run is gone on with, nor when it
-        is replayed."""
+        is replayed; ``otherwise`` stands for it in the replay of a run that knew nothing of it."""
         values = {"name": name, "request": digest(request)}
         if known := self._take("said", values):
             return known["value"]

@@ -102,11 +102,15 @@ class Replaying(AgentMiddleware[Any, Any, Any]):
             decided = self._decided.get(key)
         return Decision(**decided) if decided else None
 
-    def remembered(self, name: str, request: object, _: Callable[[], Any]) -> Any:
+    def remembered(
+        self, name: str, request: object, _: Callable[[], Any], otherwise: Any = None
+    ) -> Any:
         """See `Recording.remembered`."""
         asked = digest(request)
         with self._lock:
             taken = _take(self._said[name], asked)
+            if taken is None and otherwise is not None:
+                return otherwise
             if taken is None:
                 what = t("there is no record of «{name}»", name=name)
                 raise self._end(what)

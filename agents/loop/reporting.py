@@ -65,7 +65,8 @@ class Reporting:
         if not worked:
             return run(self._ending(self._messages).outcome(reason or t("Nothing was found out.")))
         if len(worked) == 1:
-            return self._put_together(self._verified(worked[0].finding), [], tasks, reason)
+            said = [*self._messages, AIMessage(worked[0].finding)]
+            return self._put_together(run(self._ending(said).outcome("")), [], tasks, reason)
         written, usage = self._conclusion(tasks)
         whole = self._verified(written) if written else Outcome("done", "", "")
         parts = [(one, self._verified(one.finding)) for one in worked]
@@ -111,7 +112,7 @@ class Reporting:
 
     def _verified(self, text: str) -> Outcome:
         """A text whose sentences were looked up."""
-        return run(self._ending([*self._messages, AIMessage(text)]).outcome(""))
+        return run(self._ending(self._messages).checked(text))
 
     def _ending(self, messages: Sequence[BaseMessage]) -> Ending:
         contexts = self._means.evidence.contexts

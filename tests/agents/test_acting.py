@@ -15,7 +15,7 @@ from agents.loop.keeping import runs
 from agents.loop.types import Acting, Began, Decision, Ended, Limits, Pending, Run, Stepped
 from agents.toolbox.adapting import as_tool
 from indexes.collection import Collection
-from indexes.errors import EndpointError, LockedError, ModelFileError, UsageError
+from indexes.errors import EndpointError, LockedError, ModelError, ModelFileError, UsageError
 from rag import RAG
 from rag.models.chat import chat_model
 from tests.agents.scripted_agent import USAGE, ScriptedAgent, call, calls, say
@@ -175,6 +175,26 @@ def test_what_the_passages_say_is_the_end_where_the_model_does_not_say_it(
     chat.made = 0
     short = agent(chat=chat, limits=Limits(tokens=400)).run("Which prize did he win?")
     assert (short.status, len(short.steps)) == ("stopped", 3)
+
+
+def test_asking_once_more_keeps_to_the_limits(agent: Make) -> None:
+    told = " ".join(f"He won {n} prizes for the dance in that year. [1]" for n in range(40))
+    for tokens in (1000, 1500):
+        chat = ScriptedAgent(moves=[SEARCH, say("I don't know.")], closing=told, yes="No")
+        run = agent(chat=chat, limits=Limits(tokens=tokens)).run("Which prize did he win?")
+        assert (run.status, run.answer) == ("stopped", "I don't know.")
+        assert 220 < run.usage.prompt_tokens + run.usage.completion_tokens < tokens
+
+
+def test_a_model_that_fails_when_it_is_asked_once_more_spoils_nothing(agent: Make) -> None:
+    class Broken(ScriptedAgent):
+        def _generate(self, messages: Any, *rest: Any, **options: Any) -> Any:
+            if not options.get("with_tools"):
+                raise ModelError("the weights are gone")
+            return super()._generate(messages, *rest, **options)
+
+    run = agent(chat=Broken(moves=[SEARCH, say("I don't know.")])).run("Which prize did he win?")
+    assert (run.status, run.answer) == ("stopped", "I don't know.")
 
 
 def test_a_run_that_has_changed_something_is_done_whatever_it_says(agent: Make) -> None:

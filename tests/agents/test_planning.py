@@ -130,6 +130,15 @@ def test_a_goal_is_planned_worked_on_and_reported(agent: Make) -> None:
     ]  # fmt: skip
 
 
+def test_a_section_tells_of_its_task_alone(agent: Make) -> None:
+    """What nothing supports is marked; no answer to the whole goal takes its place."""
+    findings = {"now: Find the offer of Alder": "Alder charges 7777 dollars. [1]"}
+    chat = planning(findings=findings, closing="Birch Ltd offers the roof for 3900 euros. [1]")
+    chat.yes = "No"
+    run = agent(chat).run(GOAL)
+    assert "## Find the offer of Alder\n\nAlder charges 7777 dollars. [?]" in run.answer
+
+
 def test_the_report_is_markdown_with_sources(agent: Make) -> None:
     run = agent(planning(closing="## Result\nBirch Ltd offers the roof for 3900 euros. [1]")).run(
         GOAL
