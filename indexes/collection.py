@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     from langchain_core.vectorstores import VectorStore
 
 _LOCK_SECONDS = 10.0
-
 Notice = Callable[[str], None]
 
 
@@ -57,6 +55,8 @@ class Collection(Awaiting):
 
     Threads may share it, and processes read while one writes. `Awaiting` is for event loops.
     """
+
+    _veiled = False  # as in `indexes.veiled`
 
     def __init__(
         self, folder: Path, making: Making, *, workers: int = 1, notice: Notice | None = None
@@ -197,8 +197,7 @@ class Collection(Awaiting):
         passages that the database, the vectors and the postings no longer hold. ``patience`` is
         that of `writing`."""
         with self.writing(patience) as session:
-            found = (lookup.resolve(self._database, one, self.name) for one in sources)
-            names = list(dict.fromkeys(chain.from_iterable(found)))
+            names = lookup.resolve_all(self._database, sources, self.name, veiled=self._veiled)
             passages = {name: self._database.passages(name) for name in names}
             numbers = [n for span in session.delete(names).values() for n in span.numbers()]
             session.finish()
@@ -261,7 +260,7 @@ class Collection(Awaiting):
             raise UsageError(t("The question is empty."))
         if k < 1:
             raise UsageError(t("The number of results must be at least 1."))
-        condition = parse_where(where) if where else None
+        condition = parse_where(where, veiled=self._veiled) if where else None
         timings: dict[str, float] = {}
         lexical, dense = mode != "dense", mode != "lexical"
         with (
@@ -294,13 +293,13 @@ class Collection(Awaiting):
 
         Raises `UsageError` for a filter that cannot be read and a phrase without letters.
         """
-        asked = Asked.of(where, mentions)
+        asked = Asked.of(where, mentions, veiled=self._veiled)
         with self._whole(mentions) as view:
             return counting.count(view, asked)
 
     def matching(self, where: str | None = None, mentions: str | None = None) -> tuple[Match, ...]:
         """The documents that `count` counts, ordered by source, each with its first mention."""
-        asked = Asked.of(where, mentions)
+        asked = Asked.of(where, mentions, veiled=self._veiled)
         with self._whole(mentions) as view:
             return tuple(counting.matches(view, asked))
 

@@ -72,17 +72,17 @@ class Match:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What is counted. `Asked.of` raises `UsageError` for a filter that cannot be read and for a
-    phrase without a letter or digit."""
+    phrase without a letter or digit; ``veiled`` is that of `parse_where`."""
 
     condition: Condition
     phrase: Phrase | None
 
     @classmethod
-    def of(cls, where: str | None, mentions: str | None) -> "Asked":
+    def of(cls, where: str | None, mentions: str | None, *, veiled: bool = False) -> "Asked":
         phrase = Phrase(mentions) if mentions is not None else None
         if phrase is not None and not phrase.folded:
             raise UsageError(t("The phrase to be counted holds no letter and no digit."))
-        return cls(parse_where(where) if where else _EVERYTHING, phrase)
+        return cls(parse_where(where, veiled=veiled) if where else _EVERYTHING, phrase)
 
 
 def count(view: View, asked: Asked) -> Count:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.records import FACTS, Span, VectorFile, enumerated, to_document, to_matrix
+from indexes.shown import is_path
 from indexes.types import Chunk, Document, StoredChunk, chunk_id
 
 
@@ -67,6 +68,20 @@ class Queries:
         ending = "/" + source.lstrip("/")
         sql = "SELECT source FROM documents WHERE substr(source, -?) = ? ORDER BY source"
         return self.below(path) or self._column(sql, (len(ending), ending))
+
+    def shown_as(self, name: str) -> list[str]:
+        """The sources that a name stands for where they are called as `indexes.shown` says: the
+        one that is called so, else all whose name ends with it as a path."""
+        if not name:
+            return []
+        if not is_path(name) and self.versions([name]):
+            return [name]
+        last, ending = name.rpartition("/")[2], "/" + name.lstrip("/")
+        sql = "SELECT source FROM documents WHERE instr(source, ?) AND"  # which is fast
+        return self._column(f"{sql} shown(source) = ?", (last, name)) or self._column(
+            f"{sql} substr(shown(source), -?) = ? ORDER BY shown(source)",
+            (last, len(ending), ending),
+        )
 
     def documents(self) -> Iterator[tuple[Document, int]]:
         """Every document, without its text, and its number of chunks; ordered by source."""

@@ -14,6 +14,7 @@ import apsw.sqlite_extra
 
 from indexes.errors import CollectionError
 from indexes.i18n import t
+from indexes.shown import shown
 
 FORMAT = 2
 """1: one table of chunks with their vectors, no checksums of pages. 2: this."""
@@ -119,7 +120,12 @@ def connect(path: Path) -> apsw.Connection:
         connection.file_control("main", apsw.SQLITE_FCNTL_RESERVE_BYTES, ctypes.addressof(reserve))
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+    connection.create_scalar_function("shown", _shown, 1, deterministic=True)
     return connection
+
+
+def _shown(*values: object) -> str:
+    return shown(str(values[0]))
 
 
 def create_tables(connection: apsw.Connection) -> None:

@@ -66,20 +66,26 @@ class Condition:
     sql: str
     values: tuple[Value, ...]
 
+    def veiled(self) -> "Condition":
+        """The same about documents that are called as `indexes.shown` says."""
+        source = _COLUMNS["source"]
+        return Condition(self.sql.replace(source, f"shown({source})"), self.values)
+
     @property
     def by_chunk(self) -> bool:
         """Whether it tells the chunks of one document apart."""
         return _COLUMNS["page"] in self.sql
 
 
-def parse_where(text: str) -> Condition:
-    """Compile a filter. Raises `UsageError` that shows where it cannot be read."""
+def parse_where(text: str, *, veiled: bool = False) -> Condition:
+    """Compile a filter, `Condition.veiled` if so wished. Raises `UsageError` that shows where it
+    cannot be read."""
     if len(text) > _LONGEST:
         raise UsageError(t("The filter is longer than {limit} characters.", limit=_LONGEST))
     parser = _Parser(text)
     condition = parser.condition()
     parser.end()
-    return condition
+    return condition.veiled() if veiled else condition
 
 
 @dataclass(slots=True)

@@ -26,6 +26,11 @@ class Caller:
     rate: int | None = None
     concurrency: int | None = None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine and needs no key."""
+        return self.key == "local"
+
     def sees(self, name: str) -> bool:
         """Whether the collection ``name`` is among those that it may know of."""
         return self.collections is None or name in self.collections

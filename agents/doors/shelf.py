@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from indexes.errors import ForbiddenError, UnknownCollectionError, UsageError
 from indexes.home import check_name, collections, is_collection, sync_folder
 from indexes.i18n import t
 from indexes.settings import IndexSettings, load_settings
+from indexes.veiled import VeiledCollection
 from rag.answering import RAG, ChatFactory
 from rag.types import Answer
 
@@ -36,7 +38,8 @@ class Shelf:
 
     ``chat`` makes the chat model when it is first needed, and again where there was none, or where
     its server on this machine is gone: the embedded engine ends when nobody asks it. ``embedder``
-    is by default that of the settings. ``heard`` is told each answer.
+    is by default that of the settings. ``heard`` is told each answer. Whoever needs a key is shown
+    no path of this machine (`indexes.veiled`).
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class Shelf:
         self._given, self._embedder = embedder, _Once(self._make_embedder)
         self._chat: BaseChatModel | None = None
         self._chat_lock, self._lock = threading.Lock(), threading.RLock()
-        self._open: dict[str, tuple[_Place, RAG]] = {}
+        self._open: dict[str, _Opened] = {}
         self._forget: Callable[[str], None] = lambda _: None
 
     def forgetting(self, forget: Callable[[str], None]) -> None:
@@ -65,12 +68,12 @@ class Shelf:
         whether it is not there or not for this caller to know of."""
         if not caller.sees(name):
             raise _unknown(name)
-        return self._opened(name)
+        return self._opened(name).seen_by(caller)
 
     def ready(self, caller: Caller, name: str) -> RAG | None:
         """`rag` where that takes no time, because the collection is open already; else ``None``."""
         known = self._open.get(name) if caller.sees(name) else None
-        return known[1] if known and known[0] == self._place(name) else None
+        return known.seen_by(caller) if known and known.place == self._place(name) else None
 
     def collection(self, caller: Caller, name: str) -> Collection:
         """A collection. Raises as `rag` does."""
@@ -90,7 +93,7 @@ class Shelf:
             if self._place(name) is not None:
                 raise UsageError(t("There is a collection «{name}» already.", name=name))
             self._forget(name)
-            return self._open_new(name, embedder, create=True).collection
+            return self._open_new(name, embedder, create=True).seen_by(caller).collection
 
     def delete(self, caller: Caller, name: str) -> None:
         """Delete a collection with all that is in it. Answers that are being written keep what
@@ -127,7 +130,7 @@ class Shelf:
     def opened(self) -> list[RAG]:
         """The collections that are open now."""
         with self._lock:
-            return [rag for _, rag in self._open.values()]
+            return [one.rag for one in self._open.values()]
 
     def embedder(self) -> Embedder:
         """The embedding model, loaded when it is first needed."""
@@ -145,10 +148,10 @@ class Shelf:
         """Close every collection."""
         with self._lock:
             gone, self._open = list(self._open.values()), {}
-        for _, rag in gone:
-            rag.collection.close()
+        for one in gone:
+            one.rag.collection.close()
 
-    def _opened(self, name: str) -> RAG:
+    def _opened(self, name: str) -> "_Opened":
         with self._lock:
             if (known := self._known(name)) is not None:
                 return known
@@ -156,29 +159,32 @@ class Shelf:
         with self._lock:
             return self._known(name) or self._open_new(name, embedder, create=False)
 
-    def _known(self, name: str) -> RAG | None:
+    def _known(self, name: str) -> "_Opened | None":
         """The collection where it is open. Raises `UnknownCollectionError` where there is none."""
         place = self._place(name)
         known = self._open.get(name)
-        if known and known[0] == place:
-            return known[1]
+        if known and known.place == place:
+            return known
         self._open.pop(name, None)  # another process has deleted it, or made it anew
         if place is None:
             raise _unknown(name)
         return None
 
-    def _open_new(self, name: str, embedder: Embedder, *, create: bool) -> RAG:
+    def _open_new(self, name: str, embedder: Embedder, *, create: bool) -> "_Opened":
         try:
             collection = Collection.open(
                 name, home=self.home, embedder=embedder, create=create, notice=self._notice
             )
         except UnknownCollectionError:  # its message names the others
             raise _unknown(name) from None
-        rag = _ServedRAG(collection, self.chat, heard=self._heard)
+        rag, veiled = (
+            _ServedRAG(one, self.chat, heard=self._heard)
+            for one in (collection, VeiledCollection(collection))
+        )
         place = self._place(name)
         assert place is not None
-        self._open[name] = (place, rag)
-        return rag
+        self._open[name] = opened = _Opened(place, rag, veiled)
+        return opened
 
     def _place(self, name: str) -> _Place | None:
         """Where the collection lies on the disk; ``None`` where there is none of that name."""
@@ -194,6 +200,18 @@ class Shelf:
         if self._given is not None:
             return self._given  # type: ignore[no-any-return]
         return embedder_of(load_settings(IndexSettings, "index", home=self.home), self._notice)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A collection that is open: as its owner sees it, and as others do."""
+
+    place: _Place
+    rag: RAG
+    veiled: RAG
+
+    def seen_by(self, caller: Caller) -> RAG:
+        return self.rag if caller.is_local else self.veiled
 
 
 class _ServedRAG(RAG):

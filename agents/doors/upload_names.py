@@ -2,19 +2,21 @@
 
 An uploaded file has the id ``file-…``. The document that it becomes in a collection has the source
 ``file-…/NAME``, so that citations name the file as its owner did. A document that came to a
-collection in another way is called ``doc-…`` where an API asks for the id of a file.
+collection in another way is called ``doc-…`` where an API asks for the id of a file; see
+`indexes.shown`.
 """
 
-import hashlib
 import re
 import secrets
 import unicodedata
+
+from indexes.shown import document_id
 
 FILE_ID = re.compile(r"file-[0-9a-f]{24}")
 DOCUMENT_ID = re.compile(r"doc-[0-9a-f]{24}")
 _LONGEST = 180
 """Bytes of a name."""
-_SOURCE = re.compile(rf"({FILE_ID.pattern})/([^/]+)")
+_SOURCE = re.compile(rf"({FILE_ID.pattern}|{DOCUMENT_ID.pattern})/([^/]+)")
 _SUFFIX = re.compile(r"\.([A-Za-z0-9]{1,12})$")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of characters that show nothing, or make others show something else."""
@@ -53,9 +55,4 @@ def source_of(file_id: str, name: str) -> str:
 def file_id_of(source: str) -> str:
     """The id under which the APIs show the document ``source``."""
     match = _SOURCE.fullmatch(source)
-    return match[1] if match else f"doc-{hashlib.sha256(source.encode()).hexdigest()[:24]}"
-
-
-def filename_of(source: str) -> str:
-    """The name of the file that the document ``source`` came from."""
-    return re.split(r"[/\\]", source.rstrip("/\\"))[-1] or source
+    return match[1] if match else document_id(source)

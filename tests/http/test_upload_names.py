@@ -11,11 +11,11 @@ from agents.doors.upload_names import (
     FILE_ID,
     clean_name,
     file_id_of,
-    filename_of,
     new_id,
     source_of,
     suffix,
 )
+from indexes.shown import filename_of
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from agents.answer_shapes import CitationShape
-from agents.doors.upload_names import file_id_of, filename_of
+from agents.doors.upload_names import file_id_of
+from indexes.shown import filename_of
 from rag.marks import placed
 from rag.types import Citation
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Literal
 
-from agents.doors.upload_names import file_id_of, filename_of
+from agents.doors.upload_names import file_id_of
 from agents.http.openai.answers import Found, Piece, Ready
 from agents.http.openai.asking import Asking, Numbered
 from agents.http.openai.citing import annotations
@@ -30,6 +30,7 @@ from agents.http.sse import ServerEvent
 from agents.shapes import Shape
 from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t
+from indexes.shown import filename_of
 from indexes.types import SearchResult
 from rag.conversing import Said, conversation_of
 

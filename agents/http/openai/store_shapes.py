@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr
 
-from agents.doors.upload_names import file_id_of, filename_of
+from agents.doors.upload_names import file_id_of
 from agents.doors.upload_types import Attachment, FailureCode, State
 from agents.http.incoming import Incoming
 from agents.shapes import Shape
 from indexes.errors import UnknownCollectionError
 from indexes.i18n import t
+from indexes.shown import filename_of
 from indexes.types import Document, SearchResult
 
 _PREFIX = "vs_"

@@ -16,7 +16,7 @@ from pydantic import Field
 from agents.doors.filters import Filter, where_of
 from agents.doors.rights import Caller
 from agents.doors.service import Service
-from agents.doors.upload_names import file_id_of, filename_of
+from agents.doors.upload_names import file_id_of
 from agents.doors.upload_types import Attachment, StoreFacts
 from agents.http.depending import ReaderOf, ServiceOf, Slot, WriterOf, attended_thread
 from agents.http.incoming import Incoming
@@ -36,6 +36,7 @@ from agents.shapes import Shape
 from indexes.errors import CollectionError, UsageError
 from indexes.home import disk_usage
 from indexes.i18n import t
+from indexes.shown import filename_of
 from indexes.types import SearchResult
 
 router = APIRouter(tags=["openai"])
