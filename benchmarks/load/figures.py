@@ -222,7 +222,7 @@ class Result:
 
     def last(self, name: str) -> object:
         """What a scenario has found."""
-        if name in ("streams", "indexing", "peers"):
+        if name in ("streams", "indexing", "peers", "slower"):
             return self.streams[-1] if self.streams else None
         return getattr(self, name)
 

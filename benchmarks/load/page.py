@@ -43,6 +43,8 @@ def _introduction(result: Result, about: Mapping[str, Any], texts: Mapping[str, 
 
 def _sentences(result: Result, texts: Mapping[str, str]) -> list[str]:
     found = []
+    if any(s.label == "Waggle, slower model" for s in result.streams):
+        found.append(texts["slower"])
     peers = [s for s in result.streams if not s.label.startswith("Waggle")]
     if peers:
         found.append(texts["peers"].format(private=texts["private"]))
