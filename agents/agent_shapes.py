@@ -38,6 +38,8 @@ class PendingShape(Shape):
     effect: Literal["read", "write", "network"]
     reason: str
     tainted: tuple[str, ...]
+    editable: bool
+    """Whether it may be done with other arguments."""
 
 
 class RunShape(Shape):

@@ -37,7 +37,7 @@ class Dialogue:
         arguments = pending.arguments
         while True:
             self._show(replace(pending, arguments=arguments))
-            typed = self._typed(t("Do it? y = yes, n = no, e = edit, Ctrl-D = later"))
+            typed = self._typed(_question(pending))
             match typed and typed.lower():
                 case None:
                     return None
@@ -46,7 +46,7 @@ class Dialogue:
                 case "n" | "no" | "否":
                     reason = self._typed(t("Why not? The model is told; it may be empty."))
                     return Decision(pending.call_id, "reject", reason=reason or "")
-                case "e" | "edit":
+                case "e" | "edit" if pending.editable:
                     arguments = self._edited(arguments)
 
     def _show(self, pending: Pending) -> None:
@@ -105,6 +105,12 @@ class Dialogue:
         except UnicodeDecodeError:
             return ""
         return line.strip() if line else None
+
+
+def _question(pending: Pending) -> str:
+    if pending.editable:
+        return t("Do it? y = yes, n = no, e = edit, Ctrl-D = later")
+    return t("Do it again? y = yes, n = no, Ctrl-D = later")
 
 
 def _approved(pending: Pending, arguments: Mapping[str, Any]) -> Decision:

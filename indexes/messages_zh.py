@@ -1273,4 +1273,7 @@ MESSAGES: dict[str, str] = {
     "The limit of tokens ended the answer too early. Raise max_tokens.": "回答因词元上限而过早结束。请调大 max_tokens。",
     # agents/doors/uploads.py: a quota
     "The uploads of a key may take {megabytes:g} MB together. Delete some of this key's files, or raise key_upload_mb in [serve].": "一个密钥上传的文件总共最多 {megabytes:g} MB。请删除该密钥的一些文件，或调大 [serve] 中的 key_upload_mb。",
+    # agents/loop/working.py, agents/approving.py: a call that may have been carried out
+    "Whether this call was carried out is not known, so that it cannot be changed: approve it, to do it again as it was, or reject it.": "不知道这个调用是否已执行，因此不能修改：请批准（照原样再执行一次）或拒绝。",
+    "Do it again? y = yes, n = no, Ctrl-D = later": "再执行一次吗？y = 是，n = 否，Ctrl-D = 以后再说",
 }

@@ -15,7 +15,14 @@ from rag.assessing import Assessment
 from rag.attribution import attributed
 from rag.counting import answer_count, context_of, count_query, mention_of
 from rag.prompting.instructing import instructed
-from rag.prompting.techniques import SEARCHING, Draft, Task, draft_of, first_messages
+from rag.prompting.techniques import (
+    SEARCHING,
+    Draft,
+    Task,
+    draft_of,
+    first_messages,
+    is_cut,
+)
 from rag.prompting.types import ALONE, MAIN
 from rag.prompts import check_messages, is_refusal, prompt_language, unknown
 from rag.retrieval.plan import RetrievalPlan
@@ -142,7 +149,7 @@ class Asked:
         streamed = self._prompt.technique in ("once", "short-first") and self._prompt.output is None
         return Task(
             chat, self._prompt, self._alone, self.contexts, self._search, embedder,
-            self._write if streamed else self._reply,
+            self._write if streamed else self._reply, options=self._sampling.options(chat),
         )  # fmt: skip
 
     @stage("assess")
@@ -197,7 +204,7 @@ class Asked:
     ) -> "Steps[BaseMessage]":
         """A reply that is checked when it is whole."""
         reply = yield from ask(chat, messages, **self._sampling.options(chat))
-        self._cut = _is_cut(reply)
+        self._cut = is_cut(reply)
         return reply
 
     def _take(self, chunk: "AIMessageChunk") -> Steps[None]:
@@ -206,7 +213,7 @@ class Asked:
         self._draft += piece
         self._written += Usage.of(chunk)
         self._thinks = self._thinks or _is_thought(chunk)
-        self._cut = self._cut or _is_cut(chunk)
+        self._cut = self._cut or is_cut(chunk)
         if piece and self._verifying:
             self._timings.setdefault("first_token", self._elapsed())
             if shown := (yield from self._verifying.take(piece)):
@@ -217,6 +224,7 @@ class Asked:
         """An answer none of whose claims is supported by its passages is not given."""
         self._usage += draft.usage
         self._asked, self.contexts = draft.asked, draft.contexts
+        self._cut = self._cut or draft.cut
         if self._thinks and not draft.text:
             self._note(
                 t("The model thought and never came to an answer. Raise max_tokens in [chat].")
@@ -339,8 +347,3 @@ def _answering(prompt: "Prompt", candidates: int) -> "Prompt":
 def _is_thought(chunk: "AIMessageChunk") -> bool:
     kept_apart = chunk.additional_kwargs.get("reasoning_content")
     return bool(kept_apart) or any(block["type"] == "reasoning" for block in chunk.content_blocks)
-
-
-def _is_cut(reply: "BaseMessage") -> bool:
-    """Whether the model was stopped by the limit of its tokens."""
-    return reply.response_metadata.get("finish_reason") == "length"

@@ -163,7 +163,8 @@ def _with_calls(stage: "Span", parent: "Context | None", way: Steps[T]) -> Steps
     from opentelemetry.trace import set_span_in_context
 
     within = set_span_in_context(stage, parent)
-    call: Span | None = None
+    asking: Span | None = None
+    writing: Span | None = None
     came: Any = None
     error: Exception | None = None
     with closing(way):
@@ -174,21 +175,31 @@ def _with_calls(stage: "Span", parent: "Context | None", way: Steps[T]) -> Steps
                 except StopIteration as end:
                     return end.value  # type: ignore[no-any-return]
                 came = error = None
-                call = _call(step, call, within)
+                if isinstance(step, Ask):
+                    asking = _call(step, within)
+                elif isinstance(step, Write):
+                    _end(writing)
+                    writing = _call(step, within)
                 try:
                     came = yield step
                 except Exception as problem:  # noqa: BLE001 - handed on, not caught
                     error = problem
-                call = _told(step, call, came, error)
+                if isinstance(step, Ask):
+                    asking = _told(step, asking, came, error)
+                else:
+                    writing = _told(step, writing, came, error)
         finally:
-            if call is not None:
-                call.end()
+            _end(asking)
+            _end(writing)
 
 
-def _call(step: Step | Event, call: "Span | None", parent: "Context") -> "Span | None":
-    """The span of the call that a step begins, or goes on with."""
-    if not isinstance(step, Ask | Write):
-        return call
+def _end(call: "Span | None") -> None:
+    if call is not None:
+        call.end()
+
+
+def _call(step: Ask | Write, parent: "Context") -> "Span":
+    """The span of the call that a step begins."""
     from rag.models.chat import model_name
 
     model = model_name(step.chat)

@@ -138,7 +138,7 @@ def test_the_exit_status_tells_of_a_missed_bar(
 
 def test_a_few_streams_are_measured(home: Path, tmp_path: Path) -> None:
     only = ["streams", "indexing", "leaving", "overload"]
-    options = options_of(["--quick", "--home", str(home), "--only", *only])
+    options = options_of(["--quick", "--pace", "0.01", "--home", str(home), "--only", *only])
     (work := tmp_path / "work").mkdir()
     found = measured(options, work)
     assert [one.label for one in found.streams] == ["Waggle", "Waggle, indexing meanwhile"]

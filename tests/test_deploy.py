@@ -140,6 +140,14 @@ def test_names_in_the_cluster_mean_something() -> None:
     assert vllm["spec"]["ports"][0]["port"] == int(url[2])
 
 
+def test_load_alone_does_not_restart_the_service() -> None:
+    """Under load it answers late; only one that does not answer for minutes is dead."""
+    (container,) = pod("waggle")["containers"]
+    live = container["livenessProbe"]
+    assert live["timeoutSeconds"] >= 30
+    assert live["failureThreshold"] * live["periodSeconds"] >= 120
+
+
 def test_health_is_asked_where_it_answers() -> None:
     from agents.http.health import router
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -18,12 +18,20 @@ _ABANDONED = 24 * 3600.0
 """Seconds after which no upload is still coming in."""
 
 
-class Incoming:
-    """An upload that is coming in, up to ``most`` bytes; what is not kept in the end is deleted.
-    Use ``with``."""
+Count = Callable[[int], None]
+"""Told of so many bytes more, before they are written, or fewer; may raise."""
 
-    def __init__(self, folder: Path, most: int) -> None:
-        self._most = most
+
+def _uncounted(_: int) -> None:
+    pass
+
+
+class Incoming:
+    """An upload that is coming in, up to ``most`` bytes, as far as ``count`` allows; what is not
+    kept in the end is deleted. Use ``with``."""
+
+    def __init__(self, folder: Path, most: int, count: Count = _uncounted) -> None:
+        self._most, self._count, self._counted = most, count, 0
         self._digest = hashlib.sha256()
         self.size = 0
         with writing_errors():
@@ -37,13 +45,15 @@ class Incoming:
 
     def write(self, data: bytes) -> None:
         """Add ``data``. Raises `UsageError` beyond the limit, `CollectionError` where there is no
-        room left."""
+        room left, and what ``count`` raises."""
         self.size += len(data)
         if self.size > self._most:
             raise UsageError(
                 t("The file has more than {megabytes:g} MB. Split it, or raise upload_mb in "
                   "[serve].", megabytes=self._most / 1_000_000)
             )  # fmt: skip
+        self._count(len(data))
+        self._counted += len(data)
         with writing_errors():
             self._file.write(data)
         self._digest.update(data)
@@ -68,6 +78,8 @@ class Incoming:
         with suppress(OSError):
             self._file.close()
         self.path.unlink(missing_ok=True)
+        self._count(-self._counted)
+        self._counted = 0
 
 
 class Contents:
@@ -81,9 +93,9 @@ class Contents:
                 sync_folder(one.parent)
             sync_folder(folder.parent)
 
-    def incoming(self, most: int) -> Incoming:
-        """A new upload of at most ``most`` bytes."""
-        return Incoming(self._incoming, most)
+    def incoming(self, most: int, count: Count = _uncounted) -> Incoming:
+        """A new upload of at most ``most`` bytes, as far as ``count`` allows."""
+        return Incoming(self._incoming, most, count)
 
     def place(self, incoming: Incoming, name: str) -> None:
         """Keep what came in, as ``name``."""

@@ -6,7 +6,9 @@ background (`agents.doors.upload_work`).
 """
 
 import asyncio
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +43,7 @@ class Uploads:
         self._contents = Contents(folder)
         self._records = Records(folder)
         self._worker = Worker(folder, self._records, self._contents, shelf)
+        self._counting, self._under_way = threading.Lock(), Counter[str]()
         shelf.forgetting(self._records.forget_collection)
 
     def start(self) -> None:
@@ -69,9 +72,19 @@ class Uploads:
 
     def incoming(self, caller: Caller) -> Incoming:
         """An upload of the caller's that begins. Its size is limited by the settings. Raises
-        `QuotaError` where the caller's files take all of their room."""
-        self._check_room(caller, 1)
-        return self._contents.incoming(self._settings.upload_bytes)
+        `QuotaError`, also as it comes in, where the caller's files and what comes in of others
+        take all of their room."""
+        stored = self._records.bytes_of(caller.key)
+
+        def count(more: int) -> None:
+            with self._counting:
+                total = self._under_way[caller.key] + more
+                if more > 0:
+                    self._check_room(caller, stored + total)
+                self._under_way[caller.key] = total
+
+        self._check_room(caller, stored + self._under_way[caller.key] + 1)
+        return self._contents.incoming(self._settings.upload_bytes, count)
 
     def keep(self, caller: Caller, incoming: Incoming, name: str, purpose: str) -> StoredFile:
         """Keep what came in, as a file of the caller. When this returns it is on the disk. Raises
@@ -86,7 +99,7 @@ class Uploads:
             int(time.time()),
         )  # fmt: skip
         with self._records.changing():
-            self._check_room(caller, file.bytes)
+            self._check_room(caller, self._records.bytes_of(caller.key) + file.bytes)
             self._contents.place(incoming, content)
             self._records.add_file(file)
         return file
@@ -129,9 +142,9 @@ class Uploads:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _MOST_SECONDS)
 
-    def _check_room(self, caller: Caller, more: int) -> None:
+    def _check_room(self, caller: Caller, total: int) -> None:
         most = self._settings.key_upload_bytes
-        if most and caller != LOCAL and self._records.bytes_of(caller.key) + more > most:
+        if most and caller != LOCAL and total > most:
             raise QuotaError(
                 t("The uploads of a key may take {megabytes:g} MB together. Delete some of this "
                   "key's files, or raise key_upload_mb in [serve].", megabytes=most / 1_000_000)

@@ -4,10 +4,11 @@ import asyncio
 import resource
 from typing import Any, Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from agents.doors.settings import ServeSettings
+from agents.doors.service import Service
 from agents.http.failures import response_of
 from agents.http.hosts import UNCOUNTED
 from indexes.errors import BusyError
@@ -19,45 +20,71 @@ _FILES: Final = 65_536
 """Open files that are enough: an answer may have four connections to the model server."""
 
 
-def protocol(settings: ServeSettings) -> type[H11Protocol]:
+def protocol(service: Service) -> type[H11Protocol]:
     """uvicorn's protocol, with a limit to connections.
 
-    One whose first request has not arrived after ``read_seconds`` is closed. On one that came when
-    ``connections`` were open already, and as long as so many are, a request gets 429 with
-    ``Retry-After`` before anything of it is looked at, but for the probes of health; then it is
-    closed.
+    One that waits for a request, the first or a further one that has begun, is closed after
+    ``read_seconds``. On one that came when ``connections`` were open already, and as long as so
+    many are, a request gets 429 with ``Retry-After`` before anything of it is looked at, but for
+    the probes of health. Such a connection is closed after its first response.
     """
+    settings = service.settings
 
     class Limited(H11Protocol):
+        _seconds = settings.read_seconds
         _silence: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            seconds = settings.read_seconds
             if len(self.connections) > settings.connections:
-                self.app = _crowded(self.app, self.connections, settings.connections)
-                seconds = min(seconds, _HASTE)
-            self._silence = self.loop.call_later(seconds, self._silent)
+                self.app = _crowded(self.app, self.connections, service)
+                self._seconds = min(self._seconds, _HASTE)
+            self._watch()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            if self._silence is not None:
-                self._silence.cancel()
+            self._stop()
             super().connection_lost(exc)
 
+        def _watch(self) -> None:
+            """More bytes of the same request give it no more time."""
+            if self._answering():
+                self._stop()
+            elif self._silence is None:
+                self._silence = self.loop.call_later(self._seconds, self._silent)
+
+        def _answering(self) -> bool:
+            return self.cycle is not None and not self.cycle.response_complete
+
+        def _stop(self) -> None:
+            if self._silence is not None:
+                self._silence.cancel()
+                self._silence = None
+
         def _silent(self) -> None:
-            if self.cycle is None:
+            self._silence = None
+            if not self._answering():
                 self.transport.close()
 
     return Limited
 
 
-def _crowded(app: ASGIApp, connections: set[Any], most: int) -> ASGIApp:
+def _crowded(app: ASGIApp, connections: set[Any], service: Service) -> ASGIApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if len(connections) <= most or scope["path"] in UNCOUNTED:
-            await app(scope, receive, send)
+        async def last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        if len(connections) <= service.settings.connections or scope["path"] in UNCOUNTED:
+            await app(scope, receive, last)
             return
+        service.metrics.requests.labels("unread", "429").inc()
         busy = BusyError(t("The service is at its limit. Ask again a little later."), 1.0)
-        await response_of(busy, {"Connection": "close"})(scope, receive, send)
+        await response_of(busy)(scope, receive, last)
 
     return answer
 

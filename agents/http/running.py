@@ -95,7 +95,7 @@ def serve(service: Service, listening: socket.socket, notice: Callable[[str], No
     threading.Thread(target=_load, args=(service,), daemon=True).start()
     config = uvicorn.Config(
         create_app(service),
-        http=protocol(service.settings),
+        http=protocol(service),
         log_config=None,
         access_log=False,
         server_header=False,

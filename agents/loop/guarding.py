@@ -141,7 +141,7 @@ class Guarding(AgentMiddleware[Any, Any, Any]):
         pending = Pending(call["id"] or "", tool.name, arguments, effect, "")
 
         def again(reason: str) -> bool:
-            asked = replace(pending, reason=reason)
+            asked = replace(pending, reason=reason, editable=False)
             return Decision(**interrupt(asdict(asked))).verdict == "approve"
 
         def performed() -> "ToolMessage | Command[Any]":

@@ -45,7 +45,8 @@ class Task:
 @dataclass(frozen=True, slots=True)
 class Pending:
     """A call that waits for a decision. ``tainted`` names the arguments that hold text from
-    documents, the web or tools; ``reason`` says why it is asked, in a sentence."""
+    documents, the web or tools; ``reason`` says why it is asked, in a sentence. One that may have
+    been carried out is not ``editable``: it is done again as it was, or not."""
 
     call_id: str
     tool: str
@@ -53,6 +54,7 @@ class Pending:
     effect: Effect
     reason: str
     tainted: tuple[str, ...] = ()
+    editable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

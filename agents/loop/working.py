@@ -294,15 +294,29 @@ def _asked(interrupts: "Sequence[Interrupt]", decide: "Decide | None") -> dict[s
     """What somebody decides about the calls that wait."""
     if decide is None:
         return {}
-    said = [(one.id, decide(Pending(**_plain(one.value)))) for one in interrupts]
-    return {ident: asdict(decision) for ident, decision in said if decision is not None}
+    answers = {}
+    for one in interrupts:
+        pending = Pending(**_plain(one.value))
+        if (decision := decide(pending)) is not None:
+            _check_verdict(pending, decision)
+            answers[one.id] = asdict(decision)
+    return answers
+
+
+def _check_verdict(pending: Pending, decision: Decision) -> None:
+    """Raises `UsageError` for other arguments of a call that may have been carried out."""
+    if decision.verdict == "edit" and not pending.editable:
+        raise UsageError(
+            t("Whether this call was carried out is not known, so that it cannot be changed: "
+              "approve it, to do it again as it was, or reject it.")
+        )  # fmt: skip
 
 
 def _check(
     interrupts: "Sequence[Interrupt]", decisions: Sequence[Decision], tools: "Sequence[BaseTool]"
 ) -> None:
     """Somebody's mistake is theirs to mend, and nothing is done before. Raises `UsageError`."""
-    waiting = {one.value["call_id"]: one.value["tool"] for one in interrupts}
+    waiting = {one.value["call_id"]: Pending(**_plain(one.value)) for one in interrupts}
     for decision in decisions:
         if decision.call_id not in waiting:
             raise UsageError(
@@ -312,9 +326,11 @@ def _check(
                     known=", ".join(waiting) or "–",
                 )
             )
+        pending = waiting[decision.call_id]
+        _check_verdict(pending, decision)
         if decision.verdict == "edit":
             try:
-                check_call(tools, waiting[decision.call_id], decision.arguments or {})
+                check_call(tools, pending.tool, decision.arguments or {})
             except BadCall as bad:
                 raise UsageError(bad.observation) from bad
 

@@ -8,10 +8,11 @@ come: then they take the way together. Where it has few, each goes alone, and at
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+import httpx
 import openai
 
 from rag.models.nested import Nested
@@ -20,6 +21,8 @@ from rag.models.wire import WatchedStream
 _MOST_WAITING: Final = 1 << 20
 """Bytes; of more nothing is read until they are taken."""
 _DONE: Final = b"[DONE]"
+_DRAIN_SECONDS: Final = 0.1
+"""For the end of a response whose last event has come."""
 
 
 class GatheredStream(openai.AsyncStream[object]):
@@ -34,7 +37,11 @@ class GatheredStream(openai.AsyncStream[object]):
                     yield chunk
                 if failure is not None:
                     raise failure
+                if decoder.done:
+                    await _drain(batches)
+                    break
         leash.stream = None
+        await self.response.aclose()
         chunks, failure = self._read(decoder.close())
         for chunk in joined(chunks):
             yield chunk
@@ -45,8 +52,6 @@ class GatheredStream(openai.AsyncStream[object]):
         """The chunks up to one that cannot be read, or tells of an error, and what that is."""
         chunks: list[Any] = []
         for data in events:
-            if data.startswith(_DONE):
-                continue
             try:
                 chunk = json.loads(data)
             except ValueError as error:
@@ -63,9 +68,10 @@ class GatheredStream(openai.AsyncStream[object]):
 
 
 class Events:
-    """Takes bytes, gives the data of the events that are whole."""
+    """Takes bytes, gives the data of the events that are whole; ``done`` after the last one."""
 
     def __init__(self) -> None:
+        self.done = False
         self._rest = b""
         self._data: list[bytes] = []
 
@@ -73,6 +79,8 @@ class Events:
         """Those that are whole now."""
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in (one.removesuffix(b"\r") for one in lines):
+            if self.done:
+                return
             if not line:
                 yield from self._event()
             elif line.startswith(b"data:"):
@@ -84,7 +92,8 @@ class Events:
 
     def _event(self) -> Iterator[bytes]:
         data, self._data = b"\n".join(self._data), []
-        if data:
+        self.done = data.startswith(_DONE)
+        if data and not self.done:
             yield data
 
 
@@ -113,6 +122,15 @@ async def gathered(source: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         await asyncio.wait({task})
         if not task.cancelled():
             task.exception()  # was raised above, or nobody waits for it any more
+
+
+async def _drain(batches: AsyncIterator[bytes]) -> None:
+    """A response that ends at once leaves its connection to the next request. The answer is whole:
+    no fault behind it matters."""
+    with suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for _ in batches:
+                pass
 
 
 class _Waiting:

@@ -6,9 +6,9 @@ given ones, so that their numbers stay what the model has read.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel
@@ -46,7 +46,8 @@ SEARCHING = frozenset[TechniqueName]({"step-back", "decompose", "react"})
 class Task:
     """A question with its passages, and what may be used to answer it. ``embedder`` chooses the
     examples of a prompt that shows some. ``short`` are the words that answer, where they are known
-    (`rag.assessing`)."""
+    (`rag.assessing`). ``options`` say how the samples are written that ``write`` does not ask for;
+    with a ``seed``, each has another."""
 
     chat: "BaseChatModel"
     prompt: Prompt
@@ -56,6 +57,7 @@ class Task:
     embedder: Embedder | None = None
     write: Writer = ask
     short: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class Draft:
     """What a technique came to. ``short`` is the answer in as few words as possible, where the
     prompt asks for it; ``votes`` are those of the samples, the most frequent first. ``contexts``
     are the passages of the task and, after them, those found on the way; ``asked`` is the prompt
-    to which ``text`` is the answer, for a check to continue."""
+    to which ``text`` is the answer, for a check to continue. ``cut``: the limit of tokens ended the
+    sample that counts."""
 
     text: str
     short: str
@@ -71,6 +74,7 @@ class Draft:
     contexts: tuple[SearchResult, ...]
     asked: tuple[BaseMessage, ...]
     usage: Usage
+    cut: bool = False
 
 
 Technique = Callable[["Desk"], Steps[Draft]]
@@ -147,14 +151,19 @@ class Desk:
         self.usage += made.usage
         return made.value
 
-    def sample(self, count: int, temperature: float) -> Steps[tuple[str, ...]]:
-        """That many replies to the same prompt."""
+    def sample(self, count: int, temperature: float) -> Steps[tuple[tuple[str, bool], ...]]:
+        """That many replies to the same prompt, and whether the limit of tokens ended them. They
+        are asked for side by side, or one after the other where each has a seed of its own."""
         self.asked = tuple((yield from self._built(MAIN, {})))
-        many = [self.asked] * count
-        replies: Sequence[AIMessage] = yield from ask_all(
-            self.task.chat, many, temperature=temperature
-        )
-        return tuple(self._counted(reply) for reply in replies)
+        chat, options = self.task.chat, {"temperature": temperature, **self.task.options}
+        replies: list[AIMessage] = []
+        if (seed := options.get("seed")) is None:
+            replies.extend((yield from ask_all(chat, [self.asked] * count, **options)))
+        else:
+            for number in range(count):
+                own = {**options, "seed": seed ^ number}
+                replies.append((yield from ask(chat, self.asked, **own)))
+        return tuple((self._counted(reply), is_cut(reply)) for reply in replies)
 
     def look_up(self, query: str) -> Steps[int]:
         """Search, and put the best new passages behind the others; how many there were."""
@@ -230,17 +239,20 @@ def reason(desk: Desk) -> Steps[Draft]:
 
     Wei et al. 2022, https://arxiv.org/abs/2201.11903.
     """
-    reply = split_reply((yield from desk.ask(MAIN)))
+    reply = split_reply((yield from desk.write(MAIN)))
     return desk.draft(reply.answer, reply.short)
 
 
 def sample(desk: Desk) -> Steps[Draft]:
     """Self-consistency: several answers at a temperature, of which the most frequent counts."""
     prompt = desk.task.prompt
-    texts = yield from desk.sample(prompt.samples, prompt.temperature)
-    votes = vote([_refused_alike(split_reply(text)) for text in texts])
+    samples = yield from desk.sample(prompt.samples, prompt.temperature)
+    replies = [_refused_alike(split_reply(text)) for text, _ in samples]
+    votes = vote(replies)
     best = votes[0]
-    return desk.draft(best.text, "" if is_refusal(best.text) else best.short, votes)
+    draft = desk.draft(best.text, "" if is_refusal(best.text) else best.short, votes)
+    cut = {reply.answer for reply, (_, cut) in zip(replies, samples, strict=True) if cut}
+    return replace(draft, cut=best.text in cut)
 
 
 def _refused_alike(reply: Reply) -> Reply:
@@ -299,7 +311,7 @@ def revise(desk: Desk) -> Steps[Draft]:
 
     Shinn et al. 2023, https://arxiv.org/abs/2303.11366.
     """
-    first = split_reply((yield from desk.ask(MAIN)))
+    first = split_reply((yield from desk.write(MAIN)))
     critique = yield from desk.fill("critique", Critique, draft=first.answer)
     if critique.correct or not critique.problem.strip():
         return desk.draft(first.answer, first.short)
@@ -307,6 +319,11 @@ def revise(desk: Desk) -> Steps[Draft]:
         (yield from desk.write("revise", draft=first.answer, critique=critique.problem.strip()))
     )
     return desk.draft(reply.answer, reply.short)
+
+
+def is_cut(reply: BaseMessage) -> bool:
+    """Whether the model was stopped by the limit of its tokens."""
+    return reply.response_metadata.get("finish_reason") == "length"
 
 
 def _one_line(text: str) -> str:

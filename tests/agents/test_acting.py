@@ -409,6 +409,40 @@ def test_a_call_is_done_as_it_was_edited(agent: Make) -> None:
     assert "wasps seen" in run.steps[0].observation
 
 
+def test_a_call_that_may_have_been_done_is_done_again_as_it_was_or_not(agent: Make) -> None:
+    lines: list[str] = []
+
+    def write_diary(text: str) -> str:
+        """Writes a line into the diary."""
+        lines.append(text)
+        if len(lines) == 1:
+            raise KeyboardInterrupt
+        return "Written."
+
+    moves = call("write_diary", text="bees"), say("Written."), say("Written.")
+    made = agent(*moves, tools=[as_tool(write_diary, "write", tainted=False)])
+    asked: list[Pending] = []
+
+    def first(pending: Pending) -> Decision:
+        asked.append(pending)
+        return yes(pending)
+
+    with pytest.raises(KeyboardInterrupt):
+        made.run("x", first)
+    (run,) = runs(made.rag.collection.home)
+    waits = made.resume(run.run_id)
+    (pending,) = waits.pending
+    assert (asked[0].editable, pending.editable) == (True, False)
+    other = Decision(pending.call_id, "edit", {"text": "wasps"})
+    with pytest.raises(UsageError, match="reject it"):
+        made.resume(run.run_id, [other])
+    with pytest.raises(UsageError, match="reject it"):
+        made.resume(run.run_id, (), lambda _: other)
+    assert lines == ["bees"]
+    assert made.resume(run.run_id, [yes(pending)]).status == "done"
+    assert lines == ["bees", "bees"]
+
+
 def test_a_rejected_call_is_told_to_the_model_and_not_asked_again(agent: Make) -> None:
     diary = Diary()
     asked: list[Pending] = []

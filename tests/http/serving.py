@@ -77,7 +77,7 @@ def running(service: Service, app: FastAPI | None = None) -> Iterator[Running]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            app or create_app(service), http=protocol(service.settings), log_config=None,
+            app or create_app(service), http=protocol(service), log_config=None,
             access_log=False, timeout_graceful_shutdown=1,
         )  # fmt: skip
         server = uvicorn.Server(config)

@@ -126,7 +126,9 @@ def test_a_change_that_the_tool_does_not_take_is_asked_for_again(
 
 
 def test_arguments_that_are_no_text_are_changed_as_json(page: "Page") -> None:
-    page.evaluate(script("deciding"), {"n": 3, "names": ["a", "b"], "same": {"x": None}})
+    page.evaluate(
+        script("deciding"), {"values": {"n": 3, "names": ["a", "b"], "same": {"x": None}}}
+    )
     page.get_by_role("button", name="Edit").click()
     field = page.get_by_label("names", exact=True)
     field.fill('["a", ')
@@ -144,10 +146,30 @@ def test_arguments_that_are_no_text_are_changed_as_json(page: "Page") -> None:
 
 
 def test_a_change_of_nothing_is_an_approval(page: "Page") -> None:
-    page.evaluate(script("deciding"), {"n": 3, "text": "one\r\ntwo"})
+    page.evaluate(script("deciding"), {"values": {"n": 3, "text": "one\r\ntwo"}})
     page.get_by_role("button", name="Edit").click()
     page.get_by_role("button", name="Approve as changed").click()
     assert page.evaluate("window.decisions") == [{"call_id": "call_1", "verdict": "approve"}]
+
+
+def test_a_number_that_the_browser_rounds_is_not_sent_changed(page: "Page") -> None:
+    values = {"text": "one", "ids": {"a": [float(2**53), 0.5]}}
+    page.evaluate(script("deciding"), {"values": values})  # as it reads 9007199254740993
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_label("text", exact=True).fill("two")
+    page.get_by_role("button", name="Approve as changed").click()
+    assert "too large" in page.locator(".argument .error:not(:empty)").inner_text()
+    assert page.evaluate("window.decisions") is None
+    page.get_by_label("ids", exact=True).fill('{"a": [7, 0.5]}')
+    page.get_by_role("button", name="Approve as changed").click()
+    (decided,) = page.evaluate("window.decisions")
+    assert decided["arguments"] == {"text": "two", "ids": {"a": [7, 0.5]}}
+
+
+def test_a_call_that_may_have_been_done_is_not_changed(page: "Page") -> None:
+    page.evaluate(script("deciding"), {"values": {"n": 3}, "editable": False})
+    page.get_by_role("button", name="Approve").wait_for()
+    assert page.get_by_role("button", name="Edit").count() == 0
 
 
 def test_other_things_can_be_asked_while_a_call_waits(
@@ -231,5 +253,20 @@ def test_a_run_that_was_cut_off_by_a_reload_goes_on(
     has_begun(page)
     back(page)
     chat_server.going.set()
+    page.get_by_role("button", name="Go on").click()
+    page.locator(".source").wait_for()
+
+
+def test_a_run_that_could_not_be_shown_goes_on_as_it_stands_now(
+    page: "Page", chat_server: ChatServer
+) -> None:
+    chat_server.message = acting(SEARCH, ANSWER)
+    chat_server.going.clear()
+    page.keyboard.press("Enter")
+    has_begun(page)
+    page.route("**/api/agent/runs**", lambda route: route.abort(), times=2)
+    back(page)
+    chat_server.going.set()
+    page.get_by_role("button", name="Try again").click()
     page.get_by_role("button", name="Go on").click()
     page.locator(".source").wait_for()

@@ -78,6 +78,19 @@ def test_nothing_is_kept_where_it_is_not_wanted(page: "Page") -> None:
     assert QUESTION in kept(page)
 
 
+def test_what_another_tab_does_not_want_kept_is_forgotten(page: "Page", server: Running) -> None:
+    other = page.context.new_page()
+    other.goto(server.url)
+    other.get_by_role("button", name="Conversations are kept until").click()
+    page.get_by_role("button", name="Conversations are not kept").wait_for()
+    assert QUESTION not in kept(page)
+    page.evaluate("(turns) => sessionStorage.setItem('waggle.talk.bees', turns)",
+                  json.dumps([{"question": QUESTION}]))  # fmt: skip
+    back(page)
+    page.get_by_text("Ask your documents", exact=True).wait_for()
+    assert QUESTION not in kept(page)
+
+
 def test_an_answer_that_a_reload_cut_off_is_asked_for_again(
     page: "Page", chat_server: ChatServer
 ) -> None:
@@ -152,6 +165,31 @@ def test_each_collection_has_its_conversation_and_the_key_is_in_none(
         page.get_by_role("button", name="Forget the key").click()
         page.get_by_label("Access key").wait_for()
         assert QUESTION not in kept(page)
+        context.close()
+
+
+def test_a_key_that_another_tab_forgets_is_forgotten(
+    browser: "Browser", tmp_path: "Path", chat_server: ChatServer
+) -> None:
+    fill_home(tmp_path, NAME)
+    with (
+        opened(tmp_path, chat_server.url, require_key=True) as service,
+        running(service) as server,
+    ):
+        secret = service.keys.new("a", ("read",), (NAME,))[1]
+        context = browser.new_context(locale="en-GB")
+        first, second = context.new_page(), context.new_page()
+        first.goto(server.url)
+        first.get_by_label("Access key").fill(secret)
+        first.get_by_role("checkbox").check()
+        first.get_by_role("button", name="Continue").click()
+        first.locator("button.document").first.wait_for()
+        ask(first, QUESTION)
+        first.locator(".actions").wait_for()
+        second.goto(server.url)
+        second.get_by_role("button", name="Forget the key").click()
+        first.get_by_label("Access key").wait_for()
+        assert QUESTION not in kept(first)
         context.close()
 
 

@@ -67,6 +67,21 @@ def test_all_files_of_a_key_have_their_room_and_no_more(tmp_path: Path) -> None:
         assert len(opened.uploads.files(ann)) == 2
 
 
+def test_what_comes_in_side_by_side_has_the_room_of_its_key_together(tmp_path: Path) -> None:
+    ann, bob = Caller("ann", ALL), Caller("bob", ALL)
+    with Opened(tmp_path / "home", key_upload_mb=0.000_1) as opened:
+        keep(opened, ann, data=b"x" * 40)
+        with opened.uploads.incoming(ann) as first, opened.uploads.incoming(ann) as second:
+            first.write(b"y" * 35)
+            assert words(second.write, b"z" * 26).startswith("QuotaError")
+            keep(opened, bob, data=b"z" * 100)
+            second.write(b"z" * 25)
+            assert words(opened.uploads.incoming, ann).startswith("QuotaError")
+            opened.uploads.keep(ann, first, "y.txt", "assistants")
+        assert keep(opened, ann, data=b"w" * 25)
+        assert words(opened.uploads.incoming, ann).startswith("QuotaError")
+
+
 def test_a_backup_names_no_upload_that_was_deleted_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -108,6 +110,56 @@ def test_an_answer_that_comes_at_once_is_whole(server: Script) -> None:
 
     pieces = asyncio.run(read())
     assert "".join(pieces) == "".join(words)
+
+
+def test_what_follows_the_last_event_is_not_waited_for(server: Script) -> None:
+    left = threading.Event()
+
+    def held(handler: Any) -> None:
+        events(delta(content="Bees"), delta(content=" dance"), end="open")(handler)
+        handler.wfile.write(b"18\r\ndata: [DONE]\n\ndata: {}\n\n\r\n")
+        handler.connection.settimeout(20)
+        if handler.rfile.read(1) == b"":
+            left.set()
+
+    server.answers(held)
+
+    async def read() -> str:
+        stay(asyncio.get_running_loop())
+        chat = chat_model(server.url, "m", retry_seconds=0, idle_seconds=15)
+        text = "".join([str(chunk.text) async for chunk in chat.astream("Hi")])
+        assert await asyncio.to_thread(left.wait, 10)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return text
+
+    begun = time.monotonic()
+    assert asyncio.run(read()) == "Bees dance"
+    assert time.monotonic() - begun < 10
+
+
+def test_an_answer_that_ends_well_leaves_its_connection_to_the_next(server: Script) -> None:
+    seen: set[tuple[str, int]] = set()
+
+    def streamed(handler: Any) -> None:
+        seen.add(handler.client_address)
+        events(delta(content="Bees"), end="open")(handler)
+        handler.wfile.write(b"e\r\ndata: [DONE]\n\n\r\n")
+        time.sleep(0.02)
+        handler.wfile.write(b"0\r\n\r\n")
+        handler.close_connection = False
+
+    server.answers(streamed)
+    chat = chat_model(server.url, "m")
+
+    async def ask() -> None:
+        stay(asyncio.get_running_loop())
+        for _ in range(3):
+            pieces = [str(chunk.text) async for chunk in chat.astream("Hi")]
+            assert "".join(pieces) == "Bees"
+        await chat.http_async_client.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(ask())
+    assert len(seen) == 1
 
 
 def connections(server: Script) -> set[tuple[str, int]]:

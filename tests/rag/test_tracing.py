@@ -7,7 +7,8 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
@@ -22,6 +23,23 @@ from tests.rag.scripted_server import reply, scripted_server
 Make = Callable[..., Any]
 QUESTION = "Which prize did the decoder of the dance win?"
 DRAFT = "He shared a Nobel Prize in 1973. [1]"
+CHECKED = "The man who decoded the dance, Karl von Frisch, won a Nobel Prize. [1] "
+"""A sentence that the model is asked about while the answer still comes."""
+
+
+class Begun(SpanProcessor):
+    """The names of the spans that have begun and not ended."""
+
+    def __init__(self) -> None:
+        self.open: list[str] = []
+        self.all: list[str] = []
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        self.open.append(span.name)
+        self.all.append(span.name)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self.open.remove(span.name)
 
 
 @pytest.fixture
@@ -32,10 +50,16 @@ def notes(collection: Collection) -> Collection:
 
 
 @pytest.fixture
-def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+def begun() -> Begun:
+    return Begun()
+
+
+@pytest.fixture
+def exporter(monkeypatch: pytest.MonkeyPatch, begun: Begun) -> InMemorySpanExporter:
     memory = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(memory))
+    provider.add_span_processor(begun)
     monkeypatch.setattr("opentelemetry.trace.get_tracer", provider.get_tracer)
     return memory
 
@@ -74,6 +98,18 @@ def test_an_answer_is_a_tree_of_spans(
     assert not any(words in told for words in ("Nobel", "decoder", "dance.md"))
 
 
+def test_a_sentence_checked_while_the_answer_is_written(
+    notes: Collection, scripted: Make, exporter: InMemorySpanExporter, begun: Begun
+) -> None:
+    chat = scripted(draft=CHECKED + DRAFT, checks=["Yes"] * 9)
+    RAG(notes, chat).ask(QUESTION)
+    generate = named(exporter)["generate"]
+    calls = [span for span in exporter.get_finished_spans() if below(span, generate)]
+    spent = [(span.attributes or {})["gen_ai.usage.output_tokens"] for span in calls]
+    assert begun.open == []
+    assert sorted(map(str, spent)) == ["1", "7"]
+
+
 def test_what_was_said_is_told_where_it_is_asked_for(
     notes: Collection, scripted: Make, exporter: InMemorySpanExporter,
     monkeypatch: pytest.MonkeyPatch,
@@ -100,18 +136,20 @@ def test_a_server_that_fails(notes: Collection, exporter: InMemorySpanExporter) 
 
 @pytest.mark.anyio
 async def test_a_stream_that_is_closed_ends_its_spans(
-    notes: Collection, scripted: Make, exporter: InMemorySpanExporter
+    notes: Collection, scripted: Make, exporter: InMemorySpanExporter, begun: Begun
 ) -> None:
-    async with aclosing(RAG(notes, scripted(draft=DRAFT * 3)).astream(QUESTION)) as events:
+    chat = scripted(draft=CHECKED + DRAFT * 3, checks=["Yes"] * 9)
+    async with aclosing(RAG(notes, chat).astream(QUESTION)) as events:
         async for event in events:
-            if isinstance(event, Token):
+            if isinstance(event, Token) and len(chat.asked) > 1:
                 break
     spans = named(exporter)
     whole = spans["invoke_workflow answer"]
     assert whole.attributes is not None
     assert whole.attributes["waggle.interrupted"] is True
     assert whole.status.status_code is StatusCode.UNSET
-    assert all(span.end_time for span in exporter.get_finished_spans())
+    assert begun.all.count("chat scripted") == 2
+    assert begun.open == []
     assert "retrieval test" in spans
 
 

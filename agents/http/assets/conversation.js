@@ -93,11 +93,12 @@ export class Conversation {
   }
 
   /** Look once more at a run that could not be shown. */
-  rerun(place, turn, made) {
+  async rerun(place, turn, made) {
     leaveFor(place, made.root);
     made.root.remove();
     const another = this.making(turn);
     place.append(another.root);
+    await this.waiting.refresh().catch(() => {});
     another.recall(turn.run, this.waiting.state(turn.run), () => this.rerun(place, turn, another));
   }
 

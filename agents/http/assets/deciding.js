@@ -73,7 +73,7 @@ class Card {
     };
     this.edit = button("pencil", say("edit"), () => this.change(), "button quiet");
     this.put(h("div", { class: "verdicts" }, button("check", say("approve"), () => this.decide({ verdict: "approve" })),
-      Object.keys(this.call.arguments).length ? this.edit : null, button("close", say("reject"), reject, "button quiet"), reason));
+      this.call.editable !== false && Object.keys(this.call.arguments).length ? this.edit : null, button("close", say("reject"), reject, "button quiet"), reason));
   }
 
   change() {
@@ -104,6 +104,8 @@ class Card {
     if (wrong.length) return wrong[0].field.focus();
     const changed = made.some((one) => one.changed);
     if (!changed) return this.decide({ verdict: "approve" });
+    const inexact = made.filter((one) => !one.isExact());
+    if (inexact.length) return inexact[0].field.focus();
     const values = Object.fromEntries(made.map((one) => [one.name, one.value]));
     this.shown.textContent = pretty(values);
     this.shown.hidden = false;
@@ -148,6 +150,13 @@ class Argument {
     return true;
   }
 
+  /** Whether what is read is what will be sent; else it says that it is not. */
+  isExact() {
+    const is = exact(this.value);
+    if (!is) this.told(say("not_exact"));
+    return is;
+  }
+
   told(words) {
     this.error.textContent = words;
     if (words) this.field.setAttribute("aria-invalid", "true");
@@ -161,6 +170,12 @@ function cleaned(value) {
   if (Array.isArray(value)) return value.map(cleaned);
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [seen(name), cleaned(inner)]));
+}
+
+/** Whether no number in it was, or may have been, rounded by the browser. */
+function exact(value) {
+  if (typeof value === "number") return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value));
+  return value === null || typeof value !== "object" || Object.values(value).every(exact);
 }
 
 const button = (name, words, onclick, kind = "button") => h("button", { type: "button", class: kind, onclick }, icon(name), words);

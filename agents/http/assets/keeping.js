@@ -23,6 +23,7 @@ export class Keeping {
 
   /** The turns about a collection, oldest first. */
   load(collection) {
+    if (!this.wanted) forgetTalks();
     try {
       const turns = JSON.parse(read(sessionStorage, TALK + collection) ?? "[]");
       return turns.filter((turn) => typeof turn.question === "string");

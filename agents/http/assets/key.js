@@ -14,6 +14,13 @@ export function forgetKey() {
   for (const storage of [sessionStorage, localStorage]) storage.removeItem(NAME);
 }
 
+/** `then` is called when the key that was kept is forgotten in another tab. */
+export function whenForgotten(then) {
+  window.addEventListener("storage", ({ key }) => {
+    if ((key === NAME || key === null) && !keptKey()) then();
+  });
+}
+
 const read = (storage) => storage.getItem(NAME);
 
 /** Ask until `accepted(key)` does not refuse it; `wrong` says that one was refused already. */

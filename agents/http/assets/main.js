@@ -7,7 +7,7 @@ import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { h, icon, iconButton, rename, seen } from "./dom.js";
 import { forgetTalks, Keeping } from "./keeping.js";
-import { askKey, forgetKey, keptKey } from "./key.js";
+import { askKey, forgetKey, keptKey, whenForgotten } from "./key.js";
 import { Reader } from "./reader.js";
 import { Shelf } from "./shelf.js";
 import { Waiting } from "./waiting.js";
@@ -84,11 +84,13 @@ class Page {
       kept.set("language", language() === "en" ? "zh" : "en");
       location.reload();
     } }, say("language"));
-    const key = this.api.key ? iconButton("key", say("key_forget"), () => {
+    const forget = () => {
       forgetKey();
       forgetTalks();
       location.reload();
-    }) : null;
+    };
+    const key = this.api.key ? iconButton("key", say("key_forget"), forget) : null;
+    if (key) whenForgotten(forget);
     return h("div", { class: "foot" }, other, h("span", { class: "gap" }), key, this.keeper(), theme);
   }
 
@@ -105,6 +107,10 @@ class Page {
       button.classList.toggle("on", wanted);
     };
     show();
+    window.addEventListener("storage", () => {
+      if (!this.keeping.wanted) forgetTalks();
+      show();
+    });
     return button;
   }
 

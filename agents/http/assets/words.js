@@ -88,6 +88,8 @@ const WORDS = {
   no_key_collections: ["This key sees no collection.", "此密钥看不到任何集合。"],
   no_match: ["No document of that name.", "没有这个名称的文档。"],
   no_model: ["There is no chat model here, so these are the best passages.", "这里没有聊天模型，因此显示最相关的段落。"],
+  not_exact: ["This holds a number that is too large to be sent exactly. Make it smaller, or reject the call.",
+    "这里有一个过大的数，无法准确发送。请改小，或拒绝这个调用。"],
   not_json: ["This is not JSON: {reason}", "这不是 JSON：{reason}"],
   offline: ["Waggle does not answer. Is it still running?", "Waggle 没有响应。它还在运行吗？"],
   open_passage: ["Passage {number}: {title}", "段落 {number}：{title}"],

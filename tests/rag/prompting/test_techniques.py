@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,6 +37,8 @@ class Sampler(ScriptedChat):
     """Keeps the temperatures at which it was asked."""
 
     temperatures: list[float | None] = Field(default_factory=list)
+    options: list[dict[str, Any]] = Field(default_factory=list)
+    cut: set[int] = Field(default_factory=set)
 
     def _generate(
         self,
@@ -45,7 +48,11 @@ class Sampler(ScriptedChat):
         **options: Any,
     ) -> ChatResult:
         self.temperatures.append(options.get("temperature"))
-        return super()._generate(messages, stop, run_manager)
+        self.options.append(options)
+        result = super()._generate(messages, stop, run_manager)
+        if len(self.options) in self.cut:
+            result.generations[0].message.response_metadata["finish_reason"] = "length"
+        return result
 
 
 def nothing(query: str) -> Sequence[SearchResult]:
@@ -125,6 +132,41 @@ def test_of_several_samples_the_most_frequent_answer_counts() -> None:
     assert chat.temperatures == [0.7] * 5
     assert made.usage == Usage(15, 5)
     assert len(set(users(chat))) == 1
+
+
+def test_samples_are_written_as_the_request_says() -> None:
+    work, chat = task("self-consistency", ["It is 1973. [2]"] * 5)
+    assert isinstance(chat, Sampler)
+    told = {"temperature": 0.1, "max_tokens": 9, "top_p": 0.5, "seed": 7}
+    run(draft_of(replace(work, options=told)))
+    assert [one.pop("seed") for one in chat.options] == [7, 6, 5, 4, 3]
+    del told["seed"]
+    assert chat.options == [told] * 5
+    work, chat = task("self-consistency", ["It is 1973. [2]"] * 5)
+    assert isinstance(chat, Sampler)
+    run(draft_of(replace(work, options={"max_tokens": 9})))
+    assert chat.options == [{"temperature": 0.7, "max_tokens": 9}] * 5
+
+
+@pytest.mark.parametrize(("cut", "ended"), [({1, 2}, False), ({1, 2, 3, 4, 5}, True)])
+def test_the_sample_that_counts_may_have_been_cut(cut: set[int], ended: bool) -> None:
+    texts = ["A. [1]\nShort: a", "B. [1]\nShort: b", *["It is 1973. [2]\nShort: 1973"] * 3]
+    work, chat = task("self-consistency", [f"Answer: {text}" for text in texts])
+    assert isinstance(chat, Sampler)
+    chat.cut = cut
+    made = run(draft_of(replace(work, options={"seed": 1})))
+    assert (made.text, made.cut) == ("It is 1973. [2]", ended)
+
+
+@pytest.mark.parametrize("name", ["chain-of-thought", "reflexion"])
+def test_what_may_be_the_answer_is_written_as_the_caller_wishes(name: str) -> None:
+    def write(chat: Any, messages: Sequence[BaseMessage]) -> Steps[BaseMessage]:
+        return (yield from ask(chat, messages, max_tokens=9))
+
+    work, chat = task(name, ["Answer: A. [1]", '{"correct": true, "problem": ""}'])
+    assert isinstance(chat, Sampler)
+    assert run(draft_of(replace(work, write=write))).text == "A. [1]"
+    assert chat.options[0] == {"max_tokens": 9}
 
 
 def test_refusals_are_one_answer_however_they_are_worded() -> None:

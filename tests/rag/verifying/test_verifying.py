@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from indexes.folding import fold
 from indexes.types import SearchResult
-from rag.steps import Steps, run
 from rag.marks import without_marks
+from rag.steps import Steps, run
 from rag.verifying import Verdict, Verifying
 
 DANCE = (
@@ -175,7 +175,7 @@ def test_a_sentence_is_not_said_twice_on_end() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    ["Monday:\n- He shared the Nobel Prize in 1973. [1]\nTuesday:\n- He shared the Nobel Prize in 1973. [1]",
+    ["Monday:\n- He shared it in 1973. [1]\nTuesday:\n- He shared it in 1973. [1]",
      "洋槐蜜色浅。[2]它果糖多。[2]洋槐蜜色浅。[2]", "Yes. Yes. 洋槐蜜色浅。[2]",
      "洋槐蜜色浅。[2]\n```\nx += 1\nx += 1\n```"],
 )  # fmt: skip
