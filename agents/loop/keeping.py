@@ -131,8 +131,9 @@ def notes_of(home: Path, run_id: str) -> Path:
 
 
 def new_id() -> str:
-    """The name of a run that is to be begun."""
-    return f"{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    """The name of a run that is to be begun: after those of runs that began before."""
+    now = _now()
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 250:03x}{secrets.token_hex(2)[1:]}"
 
 
 @contextmanager

@@ -430,8 +430,8 @@ def test_a_call_that_may_have_been_done_is_done_again_as_it_was_or_not(agent: Ma
     with pytest.raises(KeyboardInterrupt):
         made.run("x", first)
     (run,) = runs(made.rag.collection.home)
-    waits = made.resume(run.run_id)
-    (pending,) = waits.pending
+    (again,) = made.resume(run.run_id).pending
+    (pending,) = made.resume(run.run_id, [yes(again)]).pending
     assert (asked[0].editable, pending.editable) == (True, False)
     other = Decision(pending.call_id, "edit", {"text": "wasps"})
     with pytest.raises(UsageError, match="reject it"):

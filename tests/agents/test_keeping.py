@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from agents.loop.keeping import (
     HEADER,
     begin_run,
+    new_id,
     open_run,
     read_header,
     runs,
@@ -189,3 +191,11 @@ def test_what_lies_outside_of_a_run_is_not_removed_with_it(tmp_path: Path) -> No
     with pytest.raises(UsageError):
         remove_run(tmp_path, "../../mine")
     assert (tmp_path / "mine" / "file").read_text("utf-8") == "kept"
+
+
+def test_names_are_in_the_order_of_time() -> None:
+    names = []
+    for _ in range(20):
+        names.append(new_id())
+        time.sleep(0.001)
+    assert names == sorted(names)

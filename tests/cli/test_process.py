@@ -8,13 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from indexes.collection import Collection
 from indexes.embedding import LocalEmbedder
+from indexes.home import DATABASE, collection_folder
 
 Command = Callable[..., Any]
 Environment = Callable[[], dict[str, str]]
@@ -128,9 +131,13 @@ def test_a_document_on_a_terminal_is_made_safe(
     environment: Environment, process: Command, home: Path, embedder: LocalEmbedder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
+    """Such as one that was taken in before what is taken in was cleaned."""
     monkeypatch.setenv("WAGGLE_HOME", str(home))
     with Collection.open(home=home, embedder=embedder) as collection:
-        collection.add_texts(["The queen \x1b[31mhas left\x1b[0m the hive."], sources=["memo"])
+        collection.add_texts(["The queen @[31mhas left@[0m the hive."], sources=["memo"])
+        database = collection_folder(home, collection.name, create=False) / DATABASE
+    with closing(apsw.Connection(str(database))) as connection:
+        connection.execute("UPDATE texts SET text = replace(text, '@', char(27))")
     assert process("show", "memo").out == "The queen \x1b[31mhas left\x1b[0m the hive."
     variables = {**environment(), "TERM": "xterm-256color"}
     code, shown = on_a_terminal(["show", "memo"], variables)
