@@ -196,7 +196,9 @@ def _methods(request: Request) -> Iterator[str]:
     no route of ours takes any, and tells by itself which."""
     for method in ("DELETE", "GET", "PATCH", "POST", "PUT"):
         scope = {**request.scope, "method": method}
-        routes = (route for route in request.app.routes if getattr(route, "methods", None))
+        routes = (
+            route for route in request.app.routes if getattr(route, "methods", ()) is not None
+        )
         if any(route.matches(scope)[0] is Match.FULL for route in routes):
             yield method
 
