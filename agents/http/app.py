@@ -21,6 +21,8 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=describing.name_of_route,
+        # `observing` tells of each request, once, and nothing of what was said in it.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.service = service
     app.state.examining = health.Examining(service)

@@ -166,7 +166,7 @@ def test_a_whole_path_without_a_mouse(
         page.keyboard.type("letters")
         page.keyboard.press("Enter")
         page.get_by_role("option", name="letters").wait_for(state="attached")
-        assert page.evaluate("focused()") == "Collection"
+        page.wait_for_function("() => focused() === 'Collection'")
         page.keyboard.press("b")  # as one chooses in a list: by its first letter
         page.locator("button.document").first.wait_for()
         tab_to(page, "The waggle dance")
