@@ -31,7 +31,8 @@ class ChatServer:
     """How the server answers, and what it was asked.
 
     ``reply`` makes the text from the body of the request. Streams send it in words, ``pause``
-    seconds apart; while ``going`` is cleared they stop after the first word. ``left`` is set when
+    seconds apart; while ``going`` is cleared they stop after the first word, and calls of tools
+    do not come. ``left`` is set when
     somebody closes the connection before the end, ``open`` counts the streams that are being sent.
     ``message`` replaces the whole message, for calls of tools; its ``finish`` says why it ends.
     ``status`` above 200 fails.
@@ -97,13 +98,17 @@ class _Handler(BaseHTTPRequestHandler):
         if self.script.status > 200:
             self._send({"error": {"message": "scripted failure"}}, self.script.status)
             return
-        message = self.script.message(body) or {
-            "role": "assistant", "content": self.script.reply(body)
-        }  # fmt: skip
+        acted = self.script.message(body)
+        message = acted or {"role": "assistant", "content": self.script.reply(body)}
         if body.get("stream"):
             self._stream(message)
-        else:
+            return
+        try:
+            if acted:
+                self._wait()
             self._send(_whole(message))
+        except ConnectionError:
+            self.script.left.set()
 
     def _send(self, value: object, status: int = 200) -> None:
         data = json.dumps(value).encode()

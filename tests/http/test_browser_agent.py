@@ -238,6 +238,7 @@ def test_a_run_that_was_stopped_goes_on(page: "Page", chat_server: ChatServer) -
     page.keyboard.press("Enter")
     has_begun(page)
     page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Go on").wait_for()
     chat_server.going.set()
     page.get_by_role("button", name="Go on").click()
     page.locator(".source").wait_for()
