@@ -51,9 +51,8 @@ class Verifying:
 
     ``strict`` drops the sentences that no passage holds; else `UNSUPPORTED` marks them. A cited
     sentence that was said just before, word for word, is dropped: small models repeat themselves.
-    The first
-    sentences wait until one is supported and the words ``awaited`` have been said, or until no
-    more comes.
+    The first sentences wait until one is supported and the words ``awaited`` have been said, or
+    until no more comes.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class Verifying:
         self._segments = Segments()
         self._held: list[str] = []
         self._text = ""
-        self._said: tuple[str, tuple[int, ...]] = ("", ())
+        self._said: tuple[str, tuple[int, ...]] | None = None
         self._supported = False
         self._citations: list[Citation] = []
         self._marks = self._marks_held = self._claims = self._claims_held = 0

@@ -163,6 +163,19 @@ def test_what_no_passage_holds_is_marked_or_dropped() -> None:
     assert strict.text == "He shared the Nobel Prize in 1973. [1]"
 
 
+def test_of_an_answer_that_was_cut_off_the_last_sentence_goes_unless_it_is_all() -> None:
+    for answer, left in (
+        (
+            "He shared the Nobel Prize in 1973. [1] Bees see",
+            "He shared the Nobel Prize in 1973. [1]",
+        ),
+        ("He shared the Nobel Prize", "He shared the Nobel Prize [1]"),
+    ):
+        verifying = Verifying("Which prize?", CONTEXTS, says(True))
+        run(verifying.take(answer))
+        assert run(verifying.finish(cut=True)).text == left
+
+
 def test_a_sentence_is_not_said_twice_on_end() -> None:
     said = "He shared the Nobel Prize in 1973."
     found = verdict(
