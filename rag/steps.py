@@ -98,6 +98,24 @@ def pieces(
         yield from take(chunk)
 
 
+def through(way: Steps[T], taken: "Callable[[Step | Event], Steps[Any]]") -> Steps[T]:
+    """The way, each of whose steps and events is ``taken`` on, and brings what that returns or
+    raises. An exception is for the way to deal with."""
+    came: Any = None
+    error: Exception | None = None
+    with closing(way):
+        while True:
+            try:
+                step = way.send(came) if error is None else way.throw(error)
+            except StopIteration as end:
+                return cast("T", end.value)
+            came = error = None
+            try:
+                came = yield from taken(step)
+            except Exception as problem:  # noqa: BLE001 - handed on, not caught
+                error = problem
+
+
 def run(way: Steps[T]) -> T:
     """The way's result, for whoever does not look at its events."""
     events = drive(way)

@@ -11,11 +11,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from rag.steps import Ask, Read, Step, Steps, Write
+from rag.steps import Ask, Read, Step, Steps, Write, through
 from rag.types import Answer, Event, Usage
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ def _ended_by(span: "Span", way: Steps[T]) -> Steps[T]:
         result = yield from way
         if isinstance(result, Answer):
             span.set_attribute("waggle.answer.status", result.status)
-            _spent(span, result.usage)
+            spent(span, result.usage)
             span.set_attributes(content("gen_ai.output.messages", said("assistant", result.text)))
         return result
     except GeneratorExit:
@@ -159,43 +158,57 @@ def _ended_by(span: "Span", way: Steps[T]) -> Steps[T]:
 
 
 def _with_calls(stage: "Span", parent: "Context | None", way: Steps[T]) -> Steps[T]:
-    """The way, whose calls of the chat model have spans below that of the stage."""
+    """The way, whose calls of the chat model have spans below that of the stage. A written answer
+    goes on while others are asked for."""
     from opentelemetry.trace import set_span_in_context
 
     within = set_span_in_context(stage, parent)
-    asking: Span | None = None
     writing: Span | None = None
-    came: Any = None
-    error: Exception | None = None
-    with closing(way):
+
+    def end() -> None:
+        nonlocal writing
+        if writing is not None:
+            writing.end()
+            writing = None
+
+    def taken(step: Step | Event) -> Steps[Any]:
+        nonlocal writing
+        if isinstance(step, Ask):
+            return (yield from _asked(step, within))
+        if isinstance(step, Write):
+            end()
+            writing = _call(step, within)
         try:
-            while True:
-                try:
-                    step = way.send(came) if error is None else way.throw(error)
-                except StopIteration as end:
-                    return end.value  # type: ignore[no-any-return]
-                came = error = None
-                if isinstance(step, Ask):
-                    asking = _call(step, within)
-                elif isinstance(step, Write):
-                    _end(writing)
-                    writing = _call(step, within)
-                try:
-                    came = yield step
-                except Exception as problem:  # noqa: BLE001 - handed on, not caught
-                    error = problem
-                if isinstance(step, Ask):
-                    asking = _told(step, asking, came, error)
-                else:
-                    writing = _told(step, writing, came, error)
-        finally:
-            _end(asking)
-            _end(writing)
+            came: Any = yield step
+        except Exception as error:
+            if writing is not None and isinstance(step, Write | Read):
+                failed(writing, error)
+                end()
+            raise
+        if isinstance(step, Read) and came is None:
+            end()
+        elif isinstance(step, Read) and writing is not None and Usage.of(came) != Usage():
+            spent(writing, Usage.of(came))
+        return came
+
+    try:
+        return (yield from through(way, taken))
+    finally:
+        end()
 
 
-def _end(call: "Span | None") -> None:
-    if call is not None:
+def _asked(step: Ask, parent: "Context") -> Steps[Any]:
+    """The replies to what is asked, below a span of its own."""
+    call = _call(step, parent)
+    try:
+        came: Any = yield step
+        spent(call, sum((Usage.of(reply) for reply in came), Usage()))
+    except Exception as error:
+        failed(call, error)
+        raise
+    finally:
         call.end()
+    return came
 
 
 def _call(step: Ask | Write, parent: "Context") -> "Span":
@@ -208,26 +221,7 @@ def _call(step: Ask | Write, parent: "Context") -> "Span":
     return _begun(f"chat {model}", parent, values, call=True)
 
 
-def _told(
-    step: Step | Event, call: "Span | None", came: Any, error: Exception | None
-) -> "Span | None":
-    """The span of the call, unless the step has ended it."""
-    if call is None or not isinstance(step, Ask | Write | Read):
-        return call
-    if error is not None:
-        failed(call, error)
-    elif isinstance(step, Ask):
-        _spent(call, sum((Usage.of(reply) for reply in came), Usage()))
-    elif came is None and isinstance(step, Write):
-        return call
-    elif came is not None:
-        if Usage.of(came) != Usage():
-            _spent(call, Usage.of(came))
-        return call
-    call.end()
-    return None
-
-
-def _spent(span: "Span", usage: Usage) -> None:
+def spent(span: "Span", usage: Usage) -> None:
+    """The tokens that what a span is about has cost."""
     span.set_attribute("gen_ai.usage.input_tokens", usage.prompt_tokens)
     span.set_attribute("gen_ai.usage.output_tokens", usage.completion_tokens)

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from agents.doors.rights import LOCAL, Caller
 from agents.doors.service import Service
 from agents.http.depending import ReaderOf, ServiceOf
-from agents.http.hosts import caller_in
+from agents.http.hosts import UNCOUNTED, caller_in
 from indexes.errors import ForbiddenError, UsageError
 from indexes.home import check_name
 from indexes.i18n import t
@@ -33,7 +33,6 @@ _READING: Final = frozenset({
     "/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/api/ask", "/mcp",
     "/v1/vector_stores/{vector_store_id}/search",
 })  # fmt: skip
-_PROBES: Final = ("/healthz", "/readyz", "/metrics")
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _FIGURES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
@@ -91,7 +90,7 @@ class Observed:
         span.update_name(f"{seen.method} {seen.route}")
         span.set_attribute("http.route", seen.route)
         span.set_attribute("http.response.status_code", seen.status)
-        if seen.route not in _PROBES or seen.status >= 400:
+        if seen.route not in UNCOUNTED or seen.status >= 400:
             _log.info("request", extra={"fields": {
                 "id": seen.id, "key": seen.key, "method": seen.method, "route": seen.route,
                 "status": seen.status, "seconds": round(seconds, 4),

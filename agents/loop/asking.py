@@ -1,9 +1,7 @@
 """A goal put to the passages that its run has seen, as a question is put to those that a search
 finds: small models find what is needed, and then say what does not stand in it."""
 
-import re
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -13,10 +11,11 @@ from indexes.i18n import t
 from indexes.types import SearchResult
 from rag.answering import RAG, answer
 from rag.asked import Asked
+from rag.marks import renumbered
 from rag.models.chat import within
 from rag.prompts import ANSWER
 from rag.retrieval.plan import plan_of, without_chat
-from rag.steps import Ask, Read, Step, Steps, Write
+from rag.steps import Ask, Read, Step, Steps, Write, through
 from rag.types import Citation, Event, Usage
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ PASSAGES: Final = 5
 NO_ANSWER: Final[dict[str, Any]] = {"text": "", "citations": [], **asdict(Usage())}
 """What is stored where the passages give none."""
 _SEARCHED: Final = 100
-_MARK: Final = re.compile(r"\[(\d+)\]")
 
 
 class Seen(Asked):
@@ -77,7 +75,7 @@ def asked_again(
     except ModelError:
         return {**NO_ANSWER, **asdict(within.spent)}
     numbers = {n: place + 1 for n, place in enumerate(places, 1)}
-    text = _MARK.sub(lambda mark: f"[{numbers.get(int(mark[1]), mark[1])}]", given.text)
+    text = renumbered(given.text, numbers)
     cited = [asdict(replace(one, number=numbers[one.number])) for one in given.citations]
     if given.status != "answered":
         text, cited = "", []
@@ -104,22 +102,14 @@ class Within:
 
     def limits(self, way: Steps[T]) -> Steps[T]:
         """The way within the limits. Raises `EndpointError` where they are reached."""
-        came: Any = None
-        error: Exception | None = None
-        with closing(way):
-            while True:
-                try:
-                    step = way.send(came) if error is None else way.throw(error)
-                except StopIteration as end:
-                    return end.value  # type: ignore[no-any-return]
-                came = error = None
-                try:
-                    came = yield self._limited(step)
-                except Exception as problem:  # noqa: BLE001 - handed on, not caught
-                    error = problem
-                if isinstance(step, Ask | Read) and came is not None:
-                    replies = came if isinstance(came, tuple) else (came,)
-                    self.spent = sum(map(Usage.of, replies), self.spent)
+        return through(way, self._taken)
+
+    def _taken(self, step: Step | Event) -> Steps[Any]:
+        came: Any = yield self._limited(step)
+        if isinstance(step, Ask | Read) and came is not None:
+            replies = came if isinstance(came, tuple) else (came,)
+            self.spent = sum(map(Usage.of, replies), self.spent)
+        return came
 
     def _limited(self, step: Step | Event) -> Step | Event:
         if not isinstance(step, Ask | Write):

@@ -16,6 +16,7 @@ from agents.loop.types import Limits, Task
 from indexes.cleaning import one_line
 from indexes.errors import ContextOverflowError
 from indexes.i18n import t
+from rag.marks import ONE_MARK, renumbered
 from rag.models.thinking import without_thoughts
 from rag.prompting.fencing import as_data
 from rag.prompts import is_refusal, prompt_language, task_messages
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from agents.loop.graph import Means
     from indexes.types import SearchResult
 
-_NUMBER: Final = re.compile(r" ?\[(\d{1,6})\]")
 _HEADING: Final = re.compile(r"^\s*(?:#{1,6}\s.*|\*\*[^*]+\*\*:?\s*|[=-]{3,}\s*)$", re.MULTILINE)
 _FINDING: Final = 1500
 """Characters of a finding that the conclusion is made from."""
@@ -186,19 +186,9 @@ def cited_first(
     """The passages with their numbers: those that findings name, then the others. Where there is no
     room for all, the last ones are left out."""
     numbered = dict(enumerate(contexts, 1))
-    named = [int(n) for task in tasks for n in _NUMBER.findall(task.finding)]
+    named = [int(n) for task in tasks for n in ONE_MARK.findall(task.finding)]
     order = dict.fromkeys([*(n for n in named if n in numbered), *numbered])
     return [(n, numbered[n]) for n in order]
-
-
-def renumbered(text: str, numbers: Mapping[int, int]) -> str:
-    """The text with other numbers of passages; a mark without one goes."""
-
-    def other(match: re.Match[str]) -> str:
-        number = numbers.get(int(match[1]))
-        return "" if number is None else match[0].replace(match[1], str(number))
-
-    return _NUMBER.sub(other, text)
 
 
 def _numbers(messages: Sequence[BaseMessage]) -> set[int]:

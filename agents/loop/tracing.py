@@ -22,7 +22,7 @@ from agents.loop.observing import extras, usage_of
 from agents.loop.types import Run
 from indexes.i18n import t
 from rag.models.chat import model_name
-from rag.tracing import Values, content, failed, said, server_values
+from rag.tracing import Values, content, failed, said, server_values, spent
 
 if TYPE_CHECKING:
     from langchain.agents.middleware.types import ModelRequest, ModelResponse
@@ -173,8 +173,7 @@ def _variable(names: Sequence[str]) -> str:
 
 def _replied(span: Span, messages: Sequence[AIMessage]) -> None:
     usage = usage_of(messages)
-    span.set_attribute("gen_ai.usage.input_tokens", usage.prompt_tokens)
-    span.set_attribute("gen_ai.usage.output_tokens", usage.completion_tokens)
+    spent(span, usage)
     for message in messages:
         span.set_attributes(
             {f"waggle.{name}": value for name in ("mode", "attempts")
@@ -201,8 +200,7 @@ def _returned(span: Span, message: ToolMessage) -> None:
 
 
 def _ended(span: Span, run: Run) -> None:
-    span.set_attribute("gen_ai.usage.input_tokens", run.usage.prompt_tokens)
-    span.set_attribute("gen_ai.usage.output_tokens", run.usage.completion_tokens)
+    spent(span, run.usage)
     span.set_attribute("waggle.run.status", run.status)
     span.set_attribute("waggle.run.steps", len(run.steps))
     span.set_attributes(content("gen_ai.output.messages", said("assistant", run.answer)))

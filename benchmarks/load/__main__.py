@@ -31,6 +31,7 @@ from benchmarks.load.processes import (
     Running,
     free_port,
     index,
+    paced,
     peer,
     python_of,
     stub,
@@ -117,30 +118,19 @@ def measured(options: argparse.Namespace, work: Path, note: Note = lambda _: Non
     questions = [documents.question_of(number) for number in range(count)]
     locust = None if options.quick else python_of("locust", ENVIRONMENTS)
     result = Result()
-    temporary = work / "temporary"
-    temporary.mkdir()
-    settings = {
-        "WAGGLE_SERVE_CONCURRENCY": str(options.streams), "TMPDIR": str(temporary),
-        "WAGGLE_SERVE_QUEUE": str(options.queue), "WAGGLE_SERVE_LOG": "warning",
-        "WAGGLE_LANG": "en",
-    }  # fmt: skip
-    if "slower" in options.only and not options.quick:
-        with (
-            stub(SLOWER_PACE, options.tokens) as model,
-            waggle(home, model, settings, work / "waggle.log") as service,
-        ):
-            bench = Bench(service, model, SLOWER_PACE, questions, locust, work)
-            bench.warm()
-            slow = Readers(options.streams, 2, SLOWER_RATE)
-            result = Result([bench.read("Waggle, slower model", "slower", slow)])
-            _tell(f"slower: {result.last('slower')}")
-            note(result)
     with stub(options.pace, options.tokens) as model:
-        if set(options.only) - {"peers", "slower"}:
+        if set(options.only) - {"peers"}:
+            temporary = work / "temporary"
+            temporary.mkdir()
+            settings = {
+                "WAGGLE_SERVE_CONCURRENCY": str(options.streams), "TMPDIR": str(temporary),
+                "WAGGLE_SERVE_QUEUE": str(options.queue), "WAGGLE_SERVE_LOG": "warning",
+                "WAGGLE_LANG": "en",
+            }  # fmt: skip
             with waggle(home, model, settings, work / "waggle.log") as service:
                 bench = Bench(service, model, options.pace, questions, locust, work)
                 bench.warm()
-                result = _of_waggle(options, bench, count, temporary, note, result)
+                result = _of_waggle(options, bench, count, temporary, note)
         if "peers" in options.only and not options.quick:
             with _hayhooks(folder, model, work) as service:
                 bench = Bench(service, model, options.pace, questions, locust, work)
@@ -152,11 +142,10 @@ def measured(options: argparse.Namespace, work: Path, note: Note = lambda _: Non
 
 
 def _of_waggle(
-    options: argparse.Namespace, bench: Bench, count: int, temporary: Path, note: Note,
-    result: Result,
-) -> Result:  # fmt: skip
-    here = [one for one in SCENARIOS if one in options.only and one not in ("peers", "slower")]
-    for name in here:
+    options: argparse.Namespace, bench: Bench, count: int, temporary: Path, note: Note
+) -> Result:
+    result = Result()
+    for name in (one for one in SCENARIOS if one in options.only and one != "peers"):
         result = _with(name, result, options, bench, count, temporary)
         _tell(f"{name}: {result.last(name)}")
         note(result)
@@ -170,12 +159,17 @@ def _with(
     """The result, and what the scenario ``name`` adds to it."""
     readers = Readers(options.streams, options.each, options.rate)
     if name == "streams":
-        return replace(result, streams=[*result.streams, bench.read("Waggle", "alone", readers)])
+        return replace(result, streams=[bench.read("Waggle", "alone", readers)])
     if name == "indexing":
         uploading, begun = Uploading(bench.service, count, 2.0), time.monotonic()
         with uploading.going_on():
             found = bench.read("Waggle, indexing meanwhile", "indexing", readers)
         return replace(result, streams=[*result.streams, found], indexing=uploading.indexed(begun))
+    if name == "slower" and not options.quick:
+        slow = Readers(options.streams, 2, SLOWER_RATE)
+        with paced(bench.model, SLOWER_PACE, bench.pace):
+            found = replace(bench, pace=SLOWER_PACE).read("Waggle, slower model", "slower", slow)
+        return replace(result, streams=[*result.streams, found])
     if name == "leaving":
         return replace(result, leaving=leave(bench, min(20, options.streams)))
     if name == "overload":

@@ -61,13 +61,13 @@ def seen(server: Running) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def slower(server: Running, pace: float) -> Iterator[None]:
-    """Have the stub write a tenth as fast as at its ``pace`` during the block."""
-    httpx.put(f"{server.root}/pace/{pace * 10}", timeout=30).raise_for_status()
+def paced(server: Running, pace: float, usual: float) -> Iterator[None]:
+    """Have the stub write at another ``pace`` than its ``usual`` one during the block."""
+    httpx.put(f"{server.root}/pace/{pace}", timeout=30).raise_for_status()
     try:
         yield
     finally:
-        httpx.put(f"{server.root}/pace/{pace}", timeout=30).raise_for_status()
+        httpx.put(f"{server.root}/pace/{usual}", timeout=30).raise_for_status()
 
 
 def index(home: Path, folders: Sequence[Path]) -> None:

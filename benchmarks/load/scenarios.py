@@ -35,9 +35,9 @@ from benchmarks.load.processes import (
     LoadError,
     Readers,
     Running,
+    paced,
     read,
     seen,
-    slower,
 )
 
 _WARMING: Final = 3
@@ -139,7 +139,7 @@ class Uploading:
 
 def leave(bench: Bench, clients: int) -> Leaving:
     """So many clients leave at once, each in the middle of its answer."""
-    with slower(bench.model, bench.pace), ThreadPoolExecutor(clients) as pool:
+    with paced(bench.model, bench.pace * 10, bench.pace), ThreadPoolExecutor(clients) as pool:
         numbers = range(clients)
         connections = list(pool.map(lambda number: _reading(bench, number), numbers))
     if (busy := answering(bench.service)) < clients:

@@ -1,8 +1,9 @@
 """The numbers of passages in a report."""
 
-from agents.loop.reporting import cited_first, renumbered
+from agents.loop.reporting import cited_first
 from agents.loop.types import Task
 from indexes.types import SearchResult
+from rag.marks import renumbered
 
 
 def passage(text: str) -> SearchResult:
