@@ -17,6 +17,8 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import httpx
 
+from rag.models.connections import Connections
+
 CONNECT_SECONDS = 5.0
 
 _MAX_EVENT = 8 << 20
@@ -24,8 +26,11 @@ _MAX_WHOLE = 64 << 20
 _LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 _NOT_KEPT = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
 """A connection kept open belongs to its event loop, and the next call may come from another."""
-_KEPT = httpx.Limits(max_connections=1000, max_keepalive_connections=256, keepalive_expiry=2.0)
+_KEPT_SECONDS = 2.0
 """For a shorter time than servers keep them, which may close one as a request is on its way."""
+_ONE = httpx.Limits(
+    max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEPT_SECONDS
+)
 _LATE_SECONDS = 20.0
 """To connect, where many streams may let an event loop look late at what was done long ago."""
 _staying: "WeakSet[asyncio.AbstractEventLoop]" = WeakSet()
@@ -65,9 +70,10 @@ class _ByLoop(httpx.AsyncBaseTransport):
     """Connections of an event loop that stays are kept open for its next request."""
 
     def __init__(self, trust_env: bool) -> None:
-        self._make = partial(httpx.AsyncHTTPTransport, trust_env=trust_env)
-        self._other = self._make(limits=_NOT_KEPT)
-        self._kept: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncHTTPTransport]
+        tls = httpx.create_ssl_context(trust_env=trust_env)
+        self._make = partial(httpx.AsyncHTTPTransport, verify=tls, limits=_ONE)
+        self._other = httpx.AsyncHTTPTransport(verify=tls, limits=_NOT_KEPT)
+        self._kept: WeakKeyDictionary[asyncio.AbstractEventLoop, Connections]
         self._kept = WeakKeyDictionary()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -75,7 +81,7 @@ class _ByLoop(httpx.AsyncBaseTransport):
         if loop not in _staying:
             return await self._other.handle_async_request(request)
         if loop not in self._kept:
-            self._kept[loop] = self._make(limits=_KEPT)
+            self._kept[loop] = Connections(self._make, _KEPT_SECONDS)
         times = {**request.extensions["timeout"]}
         times["connect"] = max(times.get("connect") or 0.0, _LATE_SECONDS)
         request.extensions = {**request.extensions, "timeout": times}
