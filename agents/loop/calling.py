@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from langchain.agents.middleware.types import AgentMiddleware, ModelRequest, ModelResponse
@@ -17,14 +18,23 @@ from agents.loop.observing import is_late, late
 from agents.loop.replies import Call, Choice, answer_begun, calls_in, step_in
 from agents.loop.schemas import step_schema
 from agents.loop.suiting import Suiting
-from agents.loop.turns import OURS, Turns, language_of, note
+from agents.loop.turns import (
+    OURS,
+    Turns,
+    is_sum,
+    language_of,
+    note,
+    to_work_out,
+    worked_out,
+)
 from indexes.errors import EndpointError
 from rag.models.chat import endpoint_errors, within
 from rag.models.failures import is_refused
 from rag.models.structured import Form, Written, object_of
 from rag.models.structured_json import Unfit
-from rag.models.thinking import split_thoughts
+from rag.models.thinking import split_thoughts, without_thoughts
 from rag.models.tokens import PromptBudget, upper_bound
+from rag.steps import ask
 from rag.types import Usage
 
 if TYPE_CHECKING:
@@ -123,6 +133,8 @@ class Calling(AgentMiddleware[Any, Any, Any]):
     ) -> AIMessage:
         lang = language_of(request.messages)
         turns = self._turns.of(request.system_message, request.messages, tools)
+        working, spent = self._working(request.messages, tools, deadline)
+        turns += worked_out(working, lang) if working else []
         form = Form("step", step_schema(tools), _reader(tools), note(lang), patient=True)
         got = performed(
             object_of(
@@ -135,7 +147,23 @@ class Calling(AgentMiddleware[Any, Any, Any]):
                 deadline=deadline,
             )
         )
-        return _message(got.value, got.usage, "json", got.attempts)
+        choice = replace(got.value, thought=working or got.value.thought)
+        return _message(choice, got.usage + spent, "json", got.attempts)
+
+    def _working(
+        self,
+        messages: Sequence[BaseMessage],
+        tools: "Sequence[BaseTool]",
+        deadline: float | None,
+    ) -> tuple[str, Usage]:
+        """A goal that is a sum, worked out in words before the first step."""
+        if not is_sum(messages, tools):
+            return "", Usage()
+        turns = to_work_out(messages)
+        room = self._room(turns)
+        options: dict[str, Any] = {} if room is None else {"max_tokens": room}
+        reply = performed(ask(self._chat, turns, **options, **within(self._chat, deadline)))
+        return without_thoughts(reply.text).strip(), Usage.of(reply)
 
     def _room(self, turns: Sequence[BaseMessage]) -> int | None:
         """How many tokens the step may have; ``None`` where nobody says what the model reads."""

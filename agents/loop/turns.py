@@ -35,7 +35,7 @@ _FORM: Final = {
     "en": (
         "# Form of each reply\n"
         "One JSON object and nothing else, for one step:\n"
-        '{"thought": THOUGHT,\n'
+        '{"thought": what is known now and what is still missing, in one short sentence,\n'
         ' "action": {"tool": name of a tool, "arguments": {its arguments}}}\n'
         "or, when the goal is reached or none of the tools can help:\n"
         '{"thought": …, "action": {"answer": the answer for the user}}\n'
@@ -45,28 +45,26 @@ _FORM: Final = {
     "zh": (
         "# 每次回复的格式\n"
         "只写一个 JSON 对象，只做一步：\n"
-        '{"thought": THOUGHT,\n'
+        '{"thought": 用一句短话说明现在知道什么、还缺什么,\n'
         ' "action": {"tool": 工具名, "arguments": {参数}}}\n'
         "目标已达成，或没有工具能帮上忙时：\n"
         '{"thought": …, "action": {"answer": 给用户的回答}}\n'
         "参数的值取自用户和工具说过的内容；没有提到的可选参数不要写。"
     ),
 }
-_THOUGHT: Final = {
-    "en": "what is known now and what is still missing, in one short sentence",
-    "zh": "用一句短话说明现在知道什么、还缺什么",
-}
-_WORKED_OUT: Final = {
-    "en": "what is known now and what follows from it, worked out step by step",
-    "zh": "现在知道什么、由此得出什么，一步一步地写出来",
-}
-"""The thought on a goal that is a sum: a small model that is kept short gets it wrong, with the
-calculator or without."""
 _FIGURE: Final = re.compile(
     r"\d[\d.,]*|\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|dozen|half|twice|double"
     r"|triple|thirds?|quarter)\b|[两二三四五六七八九十百千万半]+", re.IGNORECASE,
 )  # fmt: skip
 _CALCULATOR: Final = "calculate"
+_WORK_OUT: Final = {
+    "en": "{goal}\n\nWork it out step by step and write down each intermediate result.",
+    "zh": "{goal}\n\n请一步一步地推算，写出每个中间结果。",
+}
+_WORKED_OUT: Final = {
+    "en": "Now reply with the JSON object: a tool to check the working with, or the answer.",
+    "zh": "现在回复 JSON 对象：用工具核对推算，或者给出回答。",
+}
 _NOTE: Final = {
     "en": 'Reply with one JSON object: "thought", then "action" with "tool" and "arguments", or '
     'with "answer".',
@@ -107,8 +105,7 @@ class Turns:
         """The prompt for the next step. Behind the latest result stands the goal again: a weak
         model would else go on looking for what it has found."""
         lang = language_of(messages)
-        form = _form(lang, goal_of(messages), tools)
-        parts = (system.text if system else "", tools_text(tools, lang), form)
+        parts = (system.text if system else "", tools_text(tools, lang), _FORM[lang])
         turns: list[BaseMessage] = [SystemMessage("\n\n".join(filter(None, parts)))]
         for kind, text in self._told(messages, lang):
             last = turns[-1]
@@ -165,12 +162,28 @@ def language_of(messages: Sequence[BaseMessage]) -> str:
     return prompt_language(goal_of(messages))
 
 
-def _form(lang: str, goal: str, tools: "Sequence[BaseTool]") -> str:
-    """How a reply is written: short, unless the goal gives figures and there is the calculator to
-    reckon with them, or nothing."""
+def is_sum(messages: Sequence[BaseMessage], tools: "Sequence[BaseTool]") -> bool:
+    """Whether the first step is to reckon: the goal gives figures, and there is the calculator, or
+    nothing."""
     alone = not tools or any(tool.name == _CALCULATOR for tool in tools)
-    thought = _WORKED_OUT if alone and len(_FIGURE.findall(goal)) > 1 else _THOUGHT
-    return _FORM[lang].replace("THOUGHT", thought[lang])
+    first = bool(messages) and isinstance(messages[-1], HumanMessage) and not begun(messages)
+    return first and alone and len(_FIGURE.findall(messages[-1].text)) > 1
+
+
+def to_work_out(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """The request to work out a sum in plain words, which small models do better than in JSON."""
+    lang = language_of(messages)
+    return [HumanMessage(_WORK_OUT[lang].format(goal=as_data(messages[-1].text)))]
+
+
+def worked_out(working: str, lang: str) -> list[BaseMessage]:
+    """The turns that follow the goal when it was worked out: the step comes of them."""
+    return [AIMessage(as_data(working)), HumanMessage(_WORKED_OUT[lang])]
+
+
+def begun(messages: Sequence[BaseMessage]) -> bool:
+    """Whether a tool has been used."""
+    return any(isinstance(message, ToolMessage) for message in messages)
 
 
 def note(lang: str) -> str:

@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 CALCULATOR: Final = "calculate"
-_GOAL: Final = (
-    "{question}\n\nIn the thought, work it out step by step and write down each intermediate "
-    "result. End the answer with the final number."
-)
+_GOAL: Final = "{question}\n\nEnd the answer with the final number."
 _PLAIN: Final = (
     "{question}\n\nWork it out step by step and write down each intermediate result. End with the "
     "final number."

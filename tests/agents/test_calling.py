@@ -20,6 +20,7 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from langchain_core.messages.tool import ToolCall
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import BaseTool, tool
 
@@ -178,15 +179,35 @@ def test_an_answer_is_the_text_of_the_message(server: Server) -> None:
         ("有多少个鸡蛋？", [calculator_tool()], False),
     ],
 )
-def test_a_sum_is_worked_out_in_the_thought(
+def test_a_sum_is_worked_out_in_words_before_the_step(
     goal: str, tools: list[BaseTool], worked_out: bool, server: Server
 ) -> None:
-    """Where other tools may do it, or nothing is to be reckoned, thoughts stay short."""
-    asked(endpoint(server), HumanMessage(goal), tools=tools)
-    system = server.bodies[0]["messages"][0]["content"]
-    assert ("step by step" in system or "一步一步地写出来" in system) is worked_out
-    assert ("one short sentence" in system or "一句短话" in system) is not worked_out
-    assert "THOUGHT" not in system
+    """Where other tools may do it, or nothing is to be reckoned, a step is one request."""
+    words = "6 times 7 is {42}." if worked_out else None
+    server.replies(*filter(None, (words, step(answer="42"))))
+    message = asked(endpoint(server), HumanMessage(goal), tools=tools)
+    assert message.text == "42"
+    assert message.additional_kwargs[OURS]["thought"] == (words or "hm")
+    *before, last = server.bodies
+    assert len(before) == worked_out
+    for body in before:
+        assert "response_format" not in body
+        assert [one["role"] for one in body["messages"]] == ["user"]
+        assert body["messages"][0]["content"].startswith(goal)
+    assert [one["role"] for one in last["messages"]][1:] == (
+        ["user", "assistant", "user"] if worked_out else ["user"]
+    )
+
+
+def test_a_sum_is_worked_out_once(server: Server) -> None:
+    """What a calculation brought is gone on with, step by step."""
+    call = ToolCall(name="calculate", args={"expression": "6 * 7"}, id="c1", type="tool_call")
+    said = (AIMessage("", tool_calls=[call]), ToolMessage("42", tool_call_id="c1"))
+    server.replies(step(answer="42"))
+    goal = HumanMessage("6 boxes of 7 eggs, how many?")
+    message = asked(endpoint(server), goal, *said, tools=[calculator_tool()])
+    assert message.text == "42"
+    assert len(server.bodies) == 1
 
 
 def test_an_answer_may_be_a_number(server: Server) -> None:
