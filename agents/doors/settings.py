@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -15,7 +16,12 @@ def _origins(given: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(origin_of, given))
 
 
+def _public(given: str) -> str:
+    return origin_of(given) if given else ""
+
+
 Origins = Annotated[Names, AfterValidator(_origins)]
+PublicUrl = Annotated[str, AfterValidator(_public)]
 
 
 class ServeSettings(BaseModel):
@@ -26,6 +32,7 @@ class ServeSettings(BaseModel):
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8400, ge=0, le=65535, description="0 for any that is free")
     hosts: Names = Field(default=(), description="names it is reached by, besides the loopback's")
+    public_url: PublicUrl = Field(default="", description="its address to others, behind a proxy")
     origins: Origins = Field(default=(), description="web pages whose scripts may use it")
     require_key: bool = Field(default=False, description="also on the loopback")
     concurrency: int = Field(default=256, ge=1, description="requests at a time")
@@ -47,10 +54,16 @@ class ServeSettings(BaseModel):
         return is_local(self.host)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """All names it is reached by, besides the loopback's, in lower case."""
+        public = urlsplit(self.public_url).hostname
+        return tuple(name.lower() for name in (*self.hosts, *([public] if public else [])))
+
+    @property
     def open(self) -> bool:
         """Whether requests without a key are let in: over the loopback only, and not where another
         server in front of it makes foreign requests look local."""
-        return self.loopback and not self.hosts and not self.require_key
+        return self.loopback and not self.names and not self.require_key
 
     @property
     def body_bytes(self) -> int:

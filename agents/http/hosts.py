@@ -106,7 +106,7 @@ class Doorman:
         settings = self._service.settings
         if is_local(host):
             return True
-        if host in {settings.host.lower(), *(name.lower() for name in settings.hosts)}:
+        if host in {settings.host.lower(), *settings.names}:
             return True
         return not settings.loopback and _is_address(host)
 

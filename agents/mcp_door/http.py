@@ -75,12 +75,13 @@ class _Door:
         from agents.http.hosts import caller_of
 
         service, caller = self._service, caller_of(scope)
+        public = service.settings.public_url
         named = scope["path_params"].get("collection")
         if named is not None and named not in service.shelf.names(caller):
             service.shelf.rag(caller, named)
         return Access(
             service.shelf, caller, service.audit, service.gate, service.metrics, bound=named,
-            page=str(Request(scope).base_url),
+            page=f"{public}/" if public else str(Request(scope).base_url),
         )  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def _security(service: "Service", scope: "Scope") -> TransportSecuritySettings:
     by names, so an address of this machine and the origins of a key are as the middleware left
     them."""
     headers, settings = Headers(scope=scope), service.settings
-    names = [*_LOOPBACK, settings.host, *settings.hosts]
+    names = [*_LOOPBACK, settings.host, *settings.names]
     if not settings.loopback:
         names.append(headers["host"])
     return TransportSecuritySettings(

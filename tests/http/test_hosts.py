@@ -51,8 +51,11 @@ def test_a_name_that_dns_may_point_here_is_refused_everywhere(
     assert response.json()["error"]["code"] == "unknown_host"
 
 
-def test_names_of_the_settings_need_a_key(home: Path) -> None:
-    with door(home, hosts="waggle.example") as (client, service):
+@pytest.mark.parametrize(
+    "settings", [{"hosts": "Waggle.example"}, {"public_url": "https://Waggle.example:8443/"}]
+)
+def test_names_of_the_settings_need_a_key(home: Path, settings: dict[str, str]) -> None:
+    with door(home, **settings) as (client, service):
         named = {"Host": "waggle.example"}
         assert client.get("/v1/models", headers=named).status_code == 401
         _, secret = service.keys.new("one")

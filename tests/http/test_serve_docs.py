@@ -11,7 +11,7 @@ from cli import app as commands
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "serve.md").read_text("utf-8")
-CHANGED = {"hosts", "origins", "key_concurrency"}  # they have no default to show
+CHANGED = {"hosts", "public_url", "origins", "key_concurrency"}  # they have no default to show
 
 
 def test_the_settings_are_all_there_with_their_defaults() -> None:

@@ -276,6 +276,20 @@ def test_other_names_and_pages_are_kept_out(server: Running) -> None:
     assert post(f"{server.url}/mcp", Origin=server.url).status_code == 200
 
 
+def test_links_begin_as_the_public_address_does(home: Path) -> None:
+    """The proxy that ends TLS is not this server, which is asked by plain HTTP."""
+    public = "https://waggle.example"
+    with opened(home, None, public_url=public) as service, running(service) as server:
+        _, secret = service.keys.new("test")
+
+        async def work() -> None:
+            async with over_http(f"{server.url}/mcp", secret, Host="waggle.example") as session:
+                found = object_of(await session.call_tool("search", {"query": QUESTION, "k": 1}))
+                assert found["results"][0]["url"].startswith(f"{public}/#")
+
+        run(work)
+
+
 def test_there_is_nothing_but_post(server: Running) -> None:
     for method in ("GET", "DELETE"):
         done = httpx.request(method, f"{server.url}/mcp", headers=TAKES, trust_env=False)
