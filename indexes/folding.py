@@ -34,6 +34,8 @@ _EVEN = (
     "\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff5e"
 )
 _UNITS = "%‰°"
+_KEPT = 4096
+"""Characters of a text that is kept folded; that takes some ten times its size."""
 _SIGNS = "-−+"
 
 
@@ -108,6 +110,17 @@ def fold(text: str) -> Folded:
     one space between letters or digits and vanish beside Chinese characters; a point inside a
     number and the sign before one stay, a comma between digits goes: 1.5 is not 15, 1,500 is 1500.
     """
+    return _kept(text) if len(text) <= _KEPT else _folded(text)
+
+
+@lru_cache(maxsize=512)
+def _kept(text: str) -> Folded:
+    """A passage and its sentences are folded for each answer that stands on them, and a sentence of
+    an answer for each passage."""
+    return _folded(text)
+
+
+def _folded(text: str) -> Folded:
     found = plain(text)
     out: list[str] = []
     origin: list[int] = []
