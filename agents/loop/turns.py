@@ -35,7 +35,7 @@ _FORM: Final = {
     "en": (
         "# Form of each reply\n"
         "One JSON object and nothing else, for one step:\n"
-        '{"thought": what is known now and what is still missing, in one short sentence,\n'
+        '{"thought": THOUGHT,\n'
         ' "action": {"tool": name of a tool, "arguments": {its arguments}}}\n'
         "or, when the goal is reached or none of the tools can help:\n"
         '{"thought": …, "action": {"answer": the answer for the user}}\n'
@@ -45,13 +45,23 @@ _FORM: Final = {
     "zh": (
         "# 每次回复的格式\n"
         "只写一个 JSON 对象，只做一步：\n"
-        '{"thought": 用一句短话说明现在知道什么、还缺什么,\n'
+        '{"thought": THOUGHT,\n'
         ' "action": {"tool": 工具名, "arguments": {参数}}}\n'
         "目标已达成，或没有工具能帮上忙时：\n"
         '{"thought": …, "action": {"answer": 给用户的回答}}\n'
         "参数的值取自用户和工具说过的内容；没有提到的可选参数不要写。"
     ),
 }
+_THOUGHT: Final = {
+    "en": "what is known now and what is still missing, in one short sentence",
+    "zh": "用一句短话说明现在知道什么、还缺什么",
+}
+_LONG_THOUGHT: Final = {
+    "en": "what is known now and what follows from it, worked out step by step",
+    "zh": "现在知道什么、由此得出什么，一步一步地写出来",
+}
+"""The thought on figures that are yet to be looked up: a small model that is kept short gets a sum
+wrong, with the calculator or without."""
 _FIGURE: Final = re.compile(
     r"\d[\d.,]*|\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|dozen|half|twice|double"
     r"|triple|thirds?|quarter)\b|[两二三四五六七八九十百千万半]+", re.IGNORECASE,
@@ -105,7 +115,8 @@ class Turns:
         """The prompt for the next step. Behind the latest result stands the goal again: a weak
         model would else go on looking for what it has found."""
         lang = language_of(messages)
-        parts = (system.text if system else "", tools_text(tools, lang), _FORM[lang])
+        form = _form(lang, goal_of(messages), tools)
+        parts = (system.text if system else "", tools_text(tools, lang), form)
         turns: list[BaseMessage] = [SystemMessage("\n\n".join(filter(None, parts)))]
         for kind, text in self._told(messages, lang):
             last = turns[-1]
@@ -162,12 +173,23 @@ def language_of(messages: Sequence[BaseMessage]) -> str:
     return prompt_language(goal_of(messages))
 
 
+def _form(lang: str, goal: str, tools: "Sequence[BaseTool]") -> str:
+    """How a reply is written: short, unless the goal gives figures and the calculator is there."""
+    reckons = any(tool.name == _CALCULATOR for tool in tools) and _has_figures(goal)
+    thought = _LONG_THOUGHT if reckons and len(tools) > 1 else _THOUGHT
+    return _FORM[lang].replace("THOUGHT", thought[lang])
+
+
 def is_sum(messages: Sequence[BaseMessage], tools: "Sequence[BaseTool]") -> bool:
-    """Whether the first step is to reckon: the goal gives figures, and there is the calculator, or
-    nothing."""
-    alone = not tools or any(tool.name == _CALCULATOR for tool in tools)
+    """Whether the first step is to reckon and nothing else: the goal gives figures, and nothing can
+    be looked up. Where it can, working it out first would be guessing."""
+    alone = all(tool.name == _CALCULATOR for tool in tools)
     first = bool(messages) and isinstance(messages[-1], HumanMessage) and not begun(messages)
-    return first and alone and len(_FIGURE.findall(messages[-1].text)) > 1
+    return first and alone and _has_figures(messages[-1].text)
+
+
+def _has_figures(text: str) -> bool:
+    return len(_FIGURE.findall(text)) > 1
 
 
 def to_work_out(messages: Sequence[BaseMessage]) -> list[BaseMessage]:

@@ -28,9 +28,7 @@ _NOT_KEPT = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
 """A connection kept open belongs to its event loop, and the next call may come from another."""
 _KEPT_SECONDS = 2.0
 """For a shorter time than servers keep them, which may close one as a request is on its way."""
-_ONE = httpx.Limits(
-    max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEPT_SECONDS
-)
+_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEPT_SECONDS)
 _LATE_SECONDS = 20.0
 """To connect, where many streams may let an event loop look late at what was done long ago."""
 _staying: "WeakSet[asyncio.AbstractEventLoop]" = WeakSet()

@@ -168,21 +168,24 @@ def test_an_answer_is_the_text_of_the_message(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("goal", "tools", "worked_out"),
+    ("goal", "tools", "worked_out", "long"),
     [
-        ("6 boxes of 7 eggs, how many?", [calculator_tool()], True),
-        ("Twice as many as a dozen?", [calculator_tool(), *TOOLS], True),
-        ("6 boxes of 7 eggs, how many?", [], True),
-        ("6 boxes of 7 eggs, how many?", TOOLS, False),
-        ("How many eggs in 6 boxes?", [calculator_tool()], False),
-        ("三箱各七个鸡蛋，一共多少？", [calculator_tool()], True),
-        ("有多少个鸡蛋？", [calculator_tool()], False),
+        ("6 boxes of 7 eggs, how many?", [calculator_tool()], True, False),
+        ("Twice as many as a dozen?", [calculator_tool()], True, False),
+        ("6 boxes of 7 eggs, how many?", [], True, False),
+        ("三箱各七个鸡蛋，一共多少？", [calculator_tool()], True, False),
+        ("Bees in 2 of the 3 hives?", [calculator_tool(), *TOOLS], False, True),
+        ("两箱和三箱各有多少？", [calculator_tool(), *TOOLS], False, True),
+        ("6 boxes of 7 eggs, how many?", TOOLS, False, False),
+        ("How many eggs in 6 boxes?", [calculator_tool()], False, False),
+        ("有多少个鸡蛋？", [calculator_tool()], False, False),
     ],
 )
 def test_a_sum_is_worked_out_in_words_before_the_step(
-    goal: str, tools: list[BaseTool], worked_out: bool, server: Server
+    goal: str, tools: list[BaseTool], worked_out: bool, long: bool, server: Server
 ) -> None:
-    """Where other tools may do it, or nothing is to be reckoned, a step is one request."""
+    """Where something may be looked up, or nothing is to be reckoned, a step is one request; its
+    thought may be long where there is both."""
     words = "6 times 7 is {42}." if worked_out else None
     server.replies(*filter(None, (words, step(answer="42"))))
     message = asked(endpoint(server), HumanMessage(goal), tools=tools)
@@ -194,6 +197,10 @@ def test_a_sum_is_worked_out_in_words_before_the_step(
         assert "response_format" not in body
         assert [one["role"] for one in body["messages"]] == ["user"]
         assert body["messages"][0]["content"].startswith(goal)
+    system = last["messages"][0]["content"]
+    assert ("worked out step by step" in system or "一步一步地写出来" in system) is long
+    assert ("one short sentence" in system or "一句短话" in system) is not long
+    assert "THOUGHT" not in system
     assert [one["role"] for one in last["messages"]][1:] == (
         ["user", "assistant", "user"] if worked_out else ["user"]
     )

@@ -1,4 +1,4 @@
-"""Connections to a model's server are used again, by one request at a time, and not kept for ever."""
+"""Connections to a model's server are used again, by a request at a time, and not kept for ever."""
 
 import asyncio
 import time
