@@ -24,9 +24,11 @@ from agents.loop.turns import (
     is_sum,
     language_of,
     note,
+    to_correct,
     to_work_out,
     worked_out,
 )
+from agents.toolbox.equations import corrections
 from indexes.errors import EndpointError
 from rag.models.chat import endpoint_errors, within
 from rag.models.failures import is_refused
@@ -47,6 +49,8 @@ _RETRIES: Final = 2
 STEP_TOKENS: Final = 1024
 """What a step may be long, where the chat model allows itself less: an answer, or a note."""
 _LEAST_TOKENS: Final = 64
+_WORKINGS: Final = 3
+"""How often a sum is worked out, when there are mistakes in the reckoning."""
 _MOST_UNSUITED: Final = 2
 """How many tools that do not suit are taken away one by one; then all of them are."""
 
@@ -156,14 +160,21 @@ class Calling(AgentMiddleware[Any, Any, Any]):
         tools: "Sequence[BaseTool]",
         deadline: float | None,
     ) -> tuple[str, Usage]:
-        """A goal that is a sum, worked out in words before the first step."""
+        """A goal that is a sum, worked out in words before the first step; where there is the
+        calculator, it looks after the equations."""
         if not is_sum(messages, tools):
             return "", Usage()
-        turns = to_work_out(messages)
-        room = self._room(turns)
-        options: dict[str, Any] = {} if room is None else {"max_tokens": room}
-        reply = performed(ask(self._chat, turns, **options, **within(self._chat, deadline)))
-        return without_thoughts(reply.text).strip(), Usage.of(reply)
+        working, spent, turns = "", Usage(), to_work_out(messages)
+        for _ in range(_WORKINGS):
+            room = self._room(turns)
+            options: dict[str, Any] = {} if room is None else {"max_tokens": room}
+            reply = performed(ask(self._chat, turns, **options, **within(self._chat, deadline)))
+            working, spent = without_thoughts(reply.text).strip(), spent + Usage.of(reply)
+            wrong = corrections(working) if tools else []
+            if not wrong:
+                break
+            turns += to_correct(working, wrong, language_of(messages))
+        return working, spent
 
     def _room(self, turns: Sequence[BaseMessage]) -> int | None:
         """How many tokens the step may have; ``None`` where nobody says what the model reads."""

@@ -71,6 +71,10 @@ _WORK_OUT: Final = {
     "en": "{goal}\n\nWork it out step by step and write down each intermediate result.",
     "zh": "{goal}\n\n请一步一步地推算，写出每个中间结果。",
 }
+_CORRECTED: Final = {
+    "en": "The calculator finds: {wrong}. Work it out once more with that, to the end.",
+    "zh": "计算器得出：{wrong}。请据此重新推算到底。",
+}
 _WORKED_OUT: Final = {
     "en": "Now reply with the JSON object: a tool to check the working with, or the answer.",
     "zh": "现在回复 JSON 对象：用工具核对推算，或者给出回答。",
@@ -196,6 +200,12 @@ def to_work_out(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     """The request to work out a sum in plain words, which small models do better than in JSON."""
     lang = language_of(messages)
     return [HumanMessage(_WORK_OUT[lang].format(goal=as_data(messages[-1].text)))]
+
+
+def to_correct(working: str, wrong: Sequence[str], lang: str) -> list[BaseMessage]:
+    """The turns that follow a working in which equations are ``wrong``."""
+    told = _CORRECTED[lang].format(wrong="; ".join(wrong))
+    return [AIMessage(as_data(working)), HumanMessage(told)]
 
 
 def worked_out(working: str, lang: str) -> list[BaseMessage]:

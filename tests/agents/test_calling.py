@@ -206,6 +206,31 @@ def test_a_sum_is_worked_out_in_words_before_the_step(
     )
 
 
+@pytest.mark.parametrize(
+    ("tools", "workings", "kept"),
+    [
+        ([calculator_tool()], ["6 * 7 = 41.", "6 * 7 = 42."], "6 * 7 = 42."),
+        ([calculator_tool()], ["6 * 7 = 41.", "6 * 7 = 43.", "6 * 7 = 44."], "6 * 7 = 44."),
+        ([], ["6 * 7 = 41."], "6 * 7 = 41."),
+    ],
+)
+def test_the_calculator_looks_after_what_is_worked_out(
+    tools: list[BaseTool], workings: list[str], kept: str, server: Server
+) -> None:
+    server.replies(*workings, step(answer="42"))
+    message = asked(endpoint(server), HumanMessage("6 boxes of 7 eggs, how many?"), tools=tools)
+    assert message.additional_kwargs[OURS]["thought"] == kept
+    assert message.usage_metadata == {
+        "input_tokens": 3 * (len(workings) + 1), "output_tokens": 2 * (len(workings) + 1),
+        "total_tokens": 5 * (len(workings) + 1),
+    }  # fmt: skip
+    assert len(server.bodies) == len(workings) + 1
+    for body, working in zip(server.bodies[1:-1], workings, strict=False):
+        *_, said, told = body["messages"]
+        assert said["content"] == working
+        assert f"6 * 7 = 42, not {working[-3:-1]}." in told["content"]
+
+
 def test_a_sum_is_worked_out_once(server: Server) -> None:
     """What a calculation brought is gone on with, step by step."""
     call = ToolCall(name="calculate", args={"expression": "6 * 7"}, id="c1", type="tool_call")
