@@ -34,8 +34,8 @@ _EVEN = (
     "\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff5e"
 )
 _UNITS = "%‰°"
-_KEPT = 4096
-"""Characters of a text that is kept folded; that takes some ten times its size."""
+_KEPT = 2048
+"""Characters of a text that is kept folded; each takes some forty bytes."""
 _SIGNS = "-−+"
 
 
@@ -113,7 +113,7 @@ def fold(text: str) -> Folded:
     return _kept(text) if len(text) <= _KEPT else _folded(text)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def _kept(text: str) -> Folded:
     """A passage and its sentences are folded for each answer that stands on them, and a sentence of
     an answer for each passage."""

@@ -57,7 +57,9 @@ class ServeSettings(BaseModel):
     def names(self) -> tuple[str, ...]:
         """All names it is reached by, besides the loopback's, in lower case."""
         public = urlsplit(self.public_url).hostname
-        return tuple(name.lower() for name in (*self.hosts, *([public] if public else [])))
+        return tuple(
+            name.lower().rstrip(".") for name in (*self.hosts, *([public] if public else []))
+        )
 
     @property
     def open(self) -> bool:

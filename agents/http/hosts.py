@@ -136,7 +136,7 @@ class Doorman:
         if page.partition("://")[2] == _plain_host(headers["host"]):
             return True
         service, caller = self._service, scope[_CALLER]
-        if page in service.settings.origins:
+        if page in (*service.settings.origins, service.settings.public_url):
             return True
         if _is_preflight(scope, headers) or scope["path"].startswith(_PUBLIC):
             return page in service.keys.origins()

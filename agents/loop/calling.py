@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -49,8 +50,8 @@ _RETRIES: Final = 2
 STEP_TOKENS: Final = 1024
 """What a step may be long, where the chat model allows itself less: an answer, or a note."""
 _LEAST_TOKENS: Final = 64
-_WORKINGS: Final = 3
-"""How often a sum is worked out, when there are mistakes in the reckoning."""
+_WORKINGS: Final = 2
+"""How often a sum is worked out, where there are mistakes in the reckoning."""
 _MOST_UNSUITED: Final = 2
 """How many tools that do not suit are taken away one by one; then all of them are."""
 
@@ -137,7 +138,7 @@ class Calling(AgentMiddleware[Any, Any, Any]):
     ) -> AIMessage:
         lang = language_of(request.messages)
         turns = self._turns.of(request.system_message, request.messages, tools)
-        working, spent = self._working(request.messages, tools, deadline)
+        working, spent = self._working(request, tools, turns, deadline)
         turns += worked_out(working, lang) if working else []
         form = Form("step", step_schema(tools), _reader(tools), note(lang), patient=True)
         got = performed(
@@ -156,35 +157,44 @@ class Calling(AgentMiddleware[Any, Any, Any]):
 
     def _working(
         self,
-        messages: Sequence[BaseMessage],
+        request: ModelRequest[Any],
         tools: "Sequence[BaseTool]",
+        turns: Sequence[BaseMessage],
         deadline: float | None,
     ) -> tuple[str, Usage]:
-        """A goal that is a sum, worked out in words before the first step; where there is the
-        calculator, it looks after the equations."""
-        if not is_sum(messages, tools):
-            return "", Usage()
-        working, spent, turns = "", Usage(), to_work_out(messages)
-        for _ in range(_WORKINGS):
-            room = self._room(turns)
-            options: dict[str, Any] = {} if room is None else {"max_tokens": room}
-            reply = performed(ask(self._chat, turns, **options, **within(self._chat, deadline)))
-            working, spent = without_thoughts(reply.text).strip(), spent + Usage.of(reply)
-            wrong = corrections(working) if tools else []
-            if not wrong:
-                break
-            turns += to_correct(working, wrong, language_of(messages))
+        """A goal that is a sum, worked out in words before the first step, whose ``turns`` it must
+        leave room for, and half of the time. The calculator looks after the equations. Where it
+        fails there is the step without it."""
+        working, spent = "", Usage()
+        if not is_sum(request.messages, tools):
+            return working, spent
+        asking = to_work_out(request.system_message, request.messages)
+        room = self._room(turns, _WORKINGS + 1)
+        options: dict[str, Any] = {} if room is None else {"max_tokens": room}
+        if deadline is not None:
+            options |= within(self._chat, (time.monotonic() + deadline) / 2)
+        with suppress(EndpointError):
+            for _ in range(_WORKINGS):
+                reply = performed(ask(self._chat, asking, **options))
+                spent += Usage.of(reply)
+                working = without_thoughts(reply.text).strip() or working
+                wrong = corrections(working)
+                if not wrong:
+                    break
+                asking += to_correct(working, wrong, language_of(request.messages))
         return working, spent
 
-    def _room(self, turns: Sequence[BaseMessage]) -> int | None:
-        """How many tokens the step may have; ``None`` where nobody says what the model reads."""
+    def _room(self, turns: Sequence[BaseMessage], replies: int = 1) -> int | None:
+        """How many tokens each of so many ``replies`` may have, the last of which is the step;
+        ``None`` where nobody says what the model reads."""
         allowed = max(getattr(self._chat, "max_tokens", None) or 0, STEP_TOKENS)
         window = self._budget.window() if self._budget else None
         if self._budget is None or window is None:
             return None
-        if upper_bound(turns) + allowed <= window:
+        if upper_bound(turns) + replies * allowed <= window:
             return allowed
-        return max(min(allowed, window - self._budget.count(turns).tokens), _LEAST_TOKENS)
+        left = (window - self._budget.count(turns).tokens) // replies
+        return max(min(allowed, left), _LEAST_TOKENS)
 
     # -- native calls ----------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ _LONG_THOUGHT: Final = {
 wrong, with the calculator or without."""
 _FIGURE: Final = re.compile(
     r"\d[\d.,]*|\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|dozen|half|twice|double"
-    r"|triple|thirds?|quarter)\b|[两二三四五六七八九十百千万半]+", re.IGNORECASE,
+    r"|triple|thirds?|quarter)\b|(?!千万|半夜)[两二三四五六七八九十百千万半]+", re.IGNORECASE,
 )  # fmt: skip
 _CALCULATOR: Final = "calculate"
 _WORK_OUT: Final = {
@@ -185,9 +185,9 @@ def _form(lang: str, goal: str, tools: "Sequence[BaseTool]") -> str:
 
 
 def is_sum(messages: Sequence[BaseMessage], tools: "Sequence[BaseTool]") -> bool:
-    """Whether the first step is to reckon and nothing else: the goal gives figures, and nothing can
-    be looked up. Where it can, working it out first would be guessing."""
-    alone = all(tool.name == _CALCULATOR for tool in tools)
+    """Whether the first step is to reckon and nothing else: the goal gives figures, and there is
+    the calculator alone. Where something can be looked up, working it out first is guessing."""
+    alone = bool(tools) and all(tool.name == _CALCULATOR for tool in tools)
     first = bool(messages) and isinstance(messages[-1], HumanMessage) and not begun(messages)
     return first and alone and _has_figures(messages[-1].text)
 
@@ -196,10 +196,10 @@ def _has_figures(text: str) -> bool:
     return len(_FIGURE.findall(text)) > 1
 
 
-def to_work_out(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+def to_work_out(system: SystemMessage | None, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     """The request to work out a sum in plain words, which small models do better than in JSON."""
-    lang = language_of(messages)
-    return [HumanMessage(_WORK_OUT[lang].format(goal=as_data(messages[-1].text)))]
+    asked = _WORK_OUT[language_of(messages)].format(goal=as_data(messages[-1].text))
+    return [*([system] if system else []), HumanMessage(asked)]
 
 
 def to_correct(working: str, wrong: Sequence[str], lang: str) -> list[BaseMessage]:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from agents.doors.service import Service
 
 PATH: Final = "/mcp"
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 _ACCESS: Final = "waggle.mcp.access"
 
 
@@ -56,9 +55,7 @@ class _Door:
             pass  # nobody is there to be told
 
     async def _answer(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        transport = StreamableHTTPServerTransport(
-            None, security_settings=_security(self._service, scope)
-        )
+        transport = StreamableHTTPServerTransport(None, security_settings=_security(scope))
         options = self._server.create_initialization_options()
         async with transport.connect() as streams, anyio.create_task_group() as group:
             group.start_soon(self._server.run, *streams, options, False, True)
@@ -91,16 +88,12 @@ def _access_of(context: "Context") -> Access:
     return access
 
 
-def _security(service: "Service", scope: "Scope") -> TransportSecuritySettings:
+def _security(scope: "Scope") -> TransportSecuritySettings:
     """The protocol's own look at host and origin, which is off where it is not asked for. It goes
-    by names, so an address of this machine and the origins of a key are as the middleware left
-    them."""
-    headers, settings = Headers(scope=scope), service.settings
-    names = [*_LOOPBACK, settings.host, *settings.names]
-    if not settings.loopback:
-        names.append(headers["host"])
+    by names as they are written; both are as the middleware left them, which knows more."""
+    headers = Headers(scope=scope)
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=True,
-        allowed_hosts=[*names, *(f"{name}:*" for name in names)],
+        allowed_hosts=[headers["host"]],
         allowed_origins=headers.getlist("origin"),
     )

@@ -172,7 +172,7 @@ def test_an_answer_is_the_text_of_the_message(server: Server) -> None:
     [
         ("6 boxes of 7 eggs, how many?", [calculator_tool()], True, False),
         ("Twice as many as a dozen?", [calculator_tool()], True, False),
-        ("6 boxes of 7 eggs, how many?", [], True, False),
+        ("6 boxes of 7 eggs, how many?", [], False, False),
         ("三箱各七个鸡蛋，一共多少？", [calculator_tool()], True, False),
         ("Bees in 2 of the 3 hives?", [calculator_tool(), *TOOLS], False, True),
         ("两箱和三箱各有多少？", [calculator_tool(), *TOOLS], False, True),
@@ -195,8 +195,9 @@ def test_a_sum_is_worked_out_in_words_before_the_step(
     assert len(before) == worked_out
     for body in before:
         assert "response_format" not in body
-        assert [one["role"] for one in body["messages"]] == ["user"]
-        assert body["messages"][0]["content"].startswith(goal)
+        assert [one["role"] for one in body["messages"]] == ["system", "user"]
+        assert body["messages"][0]["content"] == "You keep bees."
+        assert body["messages"][1]["content"].startswith(goal)
     system = last["messages"][0]["content"]
     assert ("worked out step by step" in system or "一步一步地写出来" in system) is long
     assert ("one short sentence" in system or "一句短话" in system) is not long
@@ -210,8 +211,8 @@ def test_a_sum_is_worked_out_in_words_before_the_step(
     ("tools", "workings", "kept"),
     [
         ([calculator_tool()], ["6 * 7 = 41.", "6 * 7 = 42."], "6 * 7 = 42."),
-        ([calculator_tool()], ["6 * 7 = 41.", "6 * 7 = 43.", "6 * 7 = 44."], "6 * 7 = 44."),
-        ([], ["6 * 7 = 41."], "6 * 7 = 41."),
+        ([calculator_tool()], ["6 * 7 = 41.", "6 * 7 = 43."], "6 * 7 = 43."),
+        ([calculator_tool()], ["6 * 7 = 41.", "<think>"], "6 * 7 = 41."),
     ],
 )
 def test_the_calculator_looks_after_what_is_worked_out(
@@ -229,6 +230,22 @@ def test_the_calculator_looks_after_what_is_worked_out(
         *_, said, told = body["messages"]
         assert said["content"] == working
         assert f"6 * 7 = 42, not {working[-3:-1]}." in told["content"]
+
+
+@pytest.mark.parametrize("told", [(500, "out of order"), (400, "too long")])
+def test_where_a_sum_cannot_be_worked_out_the_step_is_made_all_the_same(
+    told: tuple[int, str], server: Server
+) -> None:
+    server.replies(told, step(answer="42"))
+    goal = HumanMessage("6 boxes of 7 eggs, how many?")
+    message = asked(endpoint(server), goal, tools=[calculator_tool()])
+    assert (message.text, message.additional_kwargs[OURS]["thought"]) == ("42", "hm")
+
+
+def test_notes_of_a_run_are_no_sum(server: Server) -> None:
+    """What is asked between the steps, of texts with figures, has no tools."""
+    asked(endpoint(server), HumanMessage("1. 20 bees\n2. 30 bees"), tools=[])
+    assert len(server.bodies) == 1
 
 
 def test_a_sum_is_worked_out_once(server: Server) -> None:

@@ -75,6 +75,14 @@ def test_our_own_page_may_send_requests(client: TestClient) -> None:
     assert client.get("/v1/models", headers=headers).status_code == 200
 
 
+def test_our_own_page_may_be_behind_a_proxy_that_changes_the_name(home: Path) -> None:
+    with door(home, public_url="https://waggle.example") as (client, service):
+        _, secret = service.keys.new("one")
+        for page, status in (("https://waggle.example", 200), ("http://waggle.example", 403)):
+            headers = bearer(secret, Origin=page)
+            assert client.get("/v1/models", headers=headers).status_code == status
+
+
 def test_a_page_of_the_settings_may_read_the_response(home: Path) -> None:
     with door(home, origins=PAGE) as (client, _):
         response = client.get("/v1/models", headers={"Origin": PAGE})

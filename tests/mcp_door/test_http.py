@@ -283,7 +283,7 @@ def test_links_begin_as_the_public_address_does(home: Path) -> None:
         _, secret = service.keys.new("test")
 
         async def work() -> None:
-            async with over_http(f"{server.url}/mcp", secret, Host="waggle.example") as session:
+            async with over_http(f"{server.url}/mcp", secret, Host="Waggle.example") as session:
                 found = object_of(await session.call_tool("search", {"query": QUESTION, "k": 1}))
                 assert found["results"][0]["url"].startswith(f"{public}/#")
 

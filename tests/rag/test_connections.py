@@ -22,7 +22,8 @@ def anyio_backend() -> str:
 
 class Peer:
     """A server that answers each request with its path and the number of its connection. ``/slow``
-    takes a while, ``/half`` ends in the middle, ``/bye`` is the last of its connection."""
+    takes a while, ``/half`` ends in the middle, ``/held`` waits there, ``/bye`` is the last of its
+    connection."""
 
     def __init__(self) -> None:
         self.begun, self.open = 0, 0
@@ -39,7 +40,7 @@ class Peer:
                 if path == "/slow":
                     await asyncio.sleep(0.05)
                 body = f"{path} {number}".encode()
-                more = 10 if path == "/half" else 0
+                more = 10 if path in ("/half", "/held") else 0
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(body) + more))
                 writer.write(body)
                 if path in ("/half", "/bye"):
@@ -141,3 +142,32 @@ async def test_at_the_end_all_are_closed() -> None:
         await asyncio.gather(*(get("/slow") for _ in range(5)))
         await client.aclose()
         await server.open_are(0)
+
+
+async def test_one_that_is_given_back_after_the_end_is_closed() -> None:
+    async with peer() as (server, client, _):
+        response = await client.send(client.build_request("GET", "/a"), stream=True)
+        await client._transport.aclose()
+        await response.aclose()
+        await server.open_are(0)
+
+
+async def test_one_whose_answer_is_left_in_the_middle_is_closed() -> None:
+    async with peer() as (server, client, get):
+        async with client.stream("GET", "/held") as response:
+            assert await anext(response.aiter_raw()) == b"/held 1"
+        await server.open_are(0)
+        assert await get("/a") == "/a 2"
+
+
+async def test_one_that_cannot_be_closed_is_nobody_s_concern() -> None:
+    class Stubborn(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, text=str(request.url))
+
+        async def aclose(self) -> None:
+            raise OSError("stuck")
+
+    async with httpx.AsyncClient(transport=Connections(Stubborn, -1.0)) as client:
+        for path in ("a", "b"):
+            assert (await client.get(f"http://bees/{path}")).text == f"http://bees/{path}"
