@@ -410,6 +410,17 @@ def test_a_step_has_the_room_that_is_left_in_the_context(server: Server) -> None
     assert server.bodies[-1]["max_tokens"] == 300
 
 
+def test_what_is_worked_out_leaves_room_for_the_step(server: Server) -> None:
+    chat = endpoint(server)
+    server.script.models({"id": chat.model_name, "max_model_len": 1500})  # type: ignore[attr-defined]
+    server.script.routes["/tokenize"] = reply(200, {"count": 600, "max_model_len": 1500})
+    server.replies("6 * 7 = 42.", step(answer="42"))
+    goal = HumanMessage("6 boxes of 7 eggs, how many?")
+    assert asked(chat, goal, tools=[calculator_tool()]).text == "42"
+    rooms = [body["max_tokens"] for body in server.bodies if "max_tokens" in body]
+    assert rooms == [300, 900]
+
+
 def test_without_tools_there_is_an_answer(server: Server) -> None:
     server.replies(step(answer="No tools."))
     assert asked(endpoint(server), tools=[]).text == "No tools."
