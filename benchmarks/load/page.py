@@ -43,12 +43,12 @@ def _introduction(result: Result, about: Mapping[str, Any], texts: Mapping[str, 
 
 def _sentences(result: Result, texts: Mapping[str, str]) -> list[str]:
     found = []
-    if any(s.label == "Waggle, slower model" for s in result.streams):
-        found.append(texts["slower"])
+    mine = _alone(result.streams)
+    if mine and any(s.label == "Waggle, slower model" for s in result.streams):
+        found.append(texts["slower"].format(gives=mine.answers / mine.seconds))
     peers = [s for s in result.streams if not s.label.startswith("Waggle")]
     if peers:
         found.append(texts["peers"].format(private=texts["private"]))
-        mine = _alone(result.streams)
         found += [
             texts["ratio"].format(peer=s.label, ratio=mine.overhead[1] / s.overhead[1],
                 cpu=mine.cpu_ms / s.cpu_ms)
