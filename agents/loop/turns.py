@@ -76,8 +76,9 @@ _CORRECTED: Final = {
     "zh": "计算器得出：{wrong}。请据此重新推算到底。",
 }
 _WORKED_OUT: Final = {
-    "en": "Now reply with the JSON object: a tool to check the working with, or the answer.",
-    "zh": "现在回复 JSON 对象：用工具核对推算，或者给出回答。",
+    "en": "Now reply with the JSON object: the answer that was worked out; or, only where it was "
+    "not worked out to the end, a tool.",
+    "zh": "现在回复 JSON 对象：给出推算出的回答；只有没有推算到底时才用工具。",
 }
 _NOTE: Final = {
     "en": 'Reply with one JSON object: "thought", then "action" with "tool" and "arguments", or '
