@@ -45,9 +45,9 @@ ENVIRONMENTS: Final = ROOT / "benchmarks" / ".peers"
 EXAMPLES: Final = ROOT / "examples"
 SCENARIOS: Final = ("streams", "indexing", "leaving", "overload", "slower", "peers", "soak")
 DOCUMENTS: Final = 200
-SLOWER_PACE: Final = 0.125
+SLOWER_PACE: Final = 0.15
 """Seconds a token at which two cores keep up with 200 answers that are being written."""
-SLOWER_RATE: Final = 12.0
+SLOWER_RATE: Final = 10.0
 """Readers that begin in a second there: all have begun before the first has ended."""
 
 
