@@ -193,11 +193,13 @@ def fetch(address: str, url: str, api_key: str | None, timeout: float) -> tuple[
     """Status and body, all within ``timeout`` seconds and a few megabytes."""
     import httpx
 
+    from rag.models.wire import tls
+
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    deadline = time.monotonic() + timeout
+    trust, deadline = not is_loopback(url), time.monotonic() + timeout
     try:
         with (
-            httpx.Client(trust_env=not is_loopback(url), timeout=timeout) as client,
+            httpx.Client(verify=tls(trust), trust_env=trust, timeout=timeout) as client,
             client.stream("GET", address, headers=headers) as response,
         ):
             body = bytearray()

@@ -6,12 +6,14 @@ bring an event in that time, and any other answer must be complete in it.
 """
 
 import asyncio
+import os
 import re
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from urllib.request import getproxies
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -40,6 +42,7 @@ _LAST = re.compile(rb'data:\s*\[DONE\]|"finish_reason"\s*:\s*"|"error"\s*:')
 def client(*, trust_env: bool) -> httpx.Client:
     """A client whose timeouts are given with each request."""
     return httpx.Client(
+        verify=tls(trust_env),
         trust_env=trust_env,
         limits=_LIMITS,
         follow_redirects=True,
@@ -51,12 +54,24 @@ def async_client(*, trust_env: bool) -> httpx.AsyncClient:
     """The same for asyncio. It keeps connections open in event loops that `stay`."""
     proxies = trust_env and bool(getproxies())
     return httpx.AsyncClient(
+        verify=tls(trust_env),
         trust_env=trust_env,
         limits=_NOT_KEPT,
         transport=None if proxies else _ByLoop(trust_env),
         follow_redirects=True,
         event_hooks={"response": [_awatch]},
     )
+
+
+def tls(trust_env: bool) -> ssl.SSLContext:
+    """One for all: to read the certificates takes longer than many a request."""
+    places = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
+    return _tls_of(trust_env, *places)
+
+
+@lru_cache(maxsize=4)
+def _tls_of(trust_env: bool, *_places: str | None) -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=trust_env)
 
 
 def stay(loop: asyncio.AbstractEventLoop) -> None:
@@ -68,9 +83,8 @@ class _ByLoop(httpx.AsyncBaseTransport):
     """Connections of an event loop that stays are kept open for its next request."""
 
     def __init__(self, trust_env: bool) -> None:
-        tls = httpx.create_ssl_context(trust_env=trust_env)
-        self._make = partial(httpx.AsyncHTTPTransport, verify=tls, limits=_ONE)
-        self._other = httpx.AsyncHTTPTransport(verify=tls, limits=_NOT_KEPT)
+        make = partial(httpx.AsyncHTTPTransport, verify=tls(trust_env))
+        self._make, self._other = partial(make, limits=_ONE), make(limits=_NOT_KEPT)
         self._kept: WeakKeyDictionary[asyncio.AbstractEventLoop, Connections]
         self._kept = WeakKeyDictionary()
 
