@@ -174,11 +174,11 @@ class Calling(AgentMiddleware[Any, Any, Any]):
         if deadline is not None:
             options |= within(self._chat, (time.monotonic() + deadline) / 2)
         with suppress(EndpointError):
-            for _ in range(_WORKINGS):
+            for left in reversed(range(_WORKINGS)):
                 reply = performed(ask(self._chat, asking, **options))
                 spent += Usage.of(reply)
                 working = without_thoughts(reply.text).strip() or working
-                wrong = corrections(working)
+                wrong = corrections(working) if left else []
                 if not wrong:
                     break
                 asking += to_correct(working, wrong, language_of(request.messages))

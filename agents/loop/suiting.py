@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from agents.loop.arguments import signature
 from agents.loop.schemas import arguments_of
-from agents.loop.turns import begun
+from agents.loop.turns import is_first_step
 from agents.toolbox.effects import is_general
 from indexes.errors import ContextOverflowError, EndpointError
 from rag.models.chat import server_of, within
@@ -98,8 +98,7 @@ class Suiting:
 
     def is_open(self, messages: Sequence[BaseMessage], tools: "Sequence[BaseTool]") -> bool:
         """Whether that is a question: nothing has been done yet, and each tool is for something."""
-        first = bool(messages) and isinstance(messages[-1], HumanMessage) and not begun(messages)
-        return self._tells and first and not any(map(is_general, tools))
+        return self._tells and is_first_step(messages) and not any(map(is_general, tools))
 
     def judge(
         self, request: str, tool: "BaseTool", lang: str, deadline: float | None

@@ -189,8 +189,7 @@ def is_sum(messages: Sequence[BaseMessage], tools: "Sequence[BaseTool]") -> bool
     """Whether the first step is to reckon and nothing else: the goal gives figures, and there is
     the calculator alone. Where something can be looked up, working it out first is guessing."""
     alone = bool(tools) and all(tool.name == _CALCULATOR for tool in tools)
-    first = bool(messages) and isinstance(messages[-1], HumanMessage) and not begun(messages)
-    return first and alone and _has_figures(messages[-1].text)
+    return is_first_step(messages) and alone and _has_figures(messages[-1].text)
 
 
 def _has_figures(text: str) -> bool:
@@ -214,9 +213,10 @@ def worked_out(working: str, lang: str) -> list[BaseMessage]:
     return [AIMessage(as_data(working)), HumanMessage(_WORKED_OUT[lang])]
 
 
-def begun(messages: Sequence[BaseMessage]) -> bool:
-    """Whether a tool has been used."""
-    return any(isinstance(message, ToolMessage) for message in messages)
+def is_first_step(messages: Sequence[BaseMessage]) -> bool:
+    """Whether the user has just asked, and no tool has been used."""
+    used = any(isinstance(message, ToolMessage) for message in messages)
+    return bool(messages) and isinstance(messages[-1], HumanMessage) and not used
 
 
 def note(lang: str) -> str:
