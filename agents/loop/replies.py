@@ -130,8 +130,10 @@ def _edges(text: str) -> Iterator[tuple[int, str]]:
         if not text[end:].strip() or not text[: opening.start()].strip():
             yield opening.start(), text[opening.start() : end]
         break
-    line = stripped.rpartition("\n")[2]
-    if line != stripped:
+    first, _, rest = stripped.partition("\n")
+    if rest:
+        yield text.index(first), first.strip()
+        line = stripped.rpartition("\n")[2]
         yield text.rindex(line), line.strip()
 
 
@@ -269,6 +271,11 @@ def _offered(calls: list[Call], names: Collection[str]) -> list[Call]:
 
 def _with_names(choice: Choice, names: Collection[str]) -> Choice:
     calls = tuple(Call(tool_named(names, one.tool), one.arguments) for one in choice.calls)
+    # A conversation that shows calls as text makes small models write theirs where the answer
+    # stands, and behind it what they make up as its result.
+    meant = Choice() if calls else calls_in(choice.answer, names)
+    if meant.calls and not meant.thought:
+        return Choice(choice.thought, meant.calls)
     return Choice(choice.thought, calls, choice.answer)
 
 

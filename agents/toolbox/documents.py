@@ -90,9 +90,8 @@ class _Library:
     def search_documents(self, query: str, k: int = 5, where: str = "") -> Seen:
         """Finds passages of the user's documents; shows each with its number [n], text and
         document."""
-        k, said = max(_FEWEST_PASSAGES, min(k, _MOST_PASSAGES)), []
-        if wrong := _unreadable(where):
-            where, said = "", [t("{problem} Without it:", problem=wrong)]
+        k = max(_FEWEST_PASSAGES, min(k, _MOST_PASSAGES))
+        where, said = _readable(where)
         found = self._sought(query, k, where)
         if where and not found:
             found = self._sought(query, k, "")
@@ -123,10 +122,14 @@ class _Library:
     def list_documents(self, where: str = "", mentions: str = "", limit: int = 50) -> Seen:
         """Names the user's documents, or those with a phrase in them."""
         where, mentions = _meant(where, mentions)
+        where, said = _readable(where)
         matches = self._collection.matching(where or None, mentions or None)
+        if not matches and (where or mentions):
+            said.append(t("{problem} Without it:", problem=f"{_count(0, mentions)}."))
+            matches, mentions = self._collection.matching(None, None), ""
         shown = matches[: max(1, min(limit, _MOST_LISTED))]
         quoted = [_mention(match) for match in shown if match.quote]
-        lines = [_count(len(matches), mentions), *map(self._entry, shown)]
+        lines = [*said, _count(len(matches), mentions), *map(self._entry, shown)]
         if len(shown) < len(matches):
             rest = len(matches) - len(shown)
             lines.append(t("… and {rest} more: narrow the list with where.", rest=rest))
@@ -180,15 +183,15 @@ class _Library:
         return " ".join(parts)
 
 
-def _unreadable(where: str) -> str:
-    """What is wrong with a filter, if anything is. Small models write words there, and the same
-    again when they are told."""
+def _readable(where: str) -> tuple[str, list[str]]:
+    """A filter, left out where it cannot be read, and what is said of that. Small models write
+    words there, and the same again when they are told."""
     try:
         if where:
             parse_where(where)
     except UsageError as error:
-        return str(error)
-    return ""
+        return "", [t("{problem} Without it:", problem=str(error))]
+    return where, []
 
 
 def _meant(where: str, mentions: str) -> tuple[str, str]:

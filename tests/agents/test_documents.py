@@ -136,9 +136,32 @@ def test_a_filter_that_is_none_is_told_and_left_out(where: str, tools: dict[str,
     assert shown == said(tools, "search_documents", query="price")
 
 
+def test_a_list_leaves_out_what_it_cannot_read(tools: dict[str, BaseTool]) -> None:
+    """A small model writes the same filter again and again, and never sees a document."""
+    told, _, shown = said(tools, "list_documents", where="lang is English").partition(":\n")
+    assert told.startswith("The filter")
+    assert told.endswith(" Without it")
+    assert shown == said(tools, "list_documents")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"mentions": "unicorn"}, "Documents that mention «unicorn»: 0. Without it:"),
+        ({"where": 'lang = "xx"'}, "Documents: 0. Without it:"),
+        ({"where": 'lang = "zh"', "mentions": "unicorn"},
+         "Documents that mention «unicorn»: 0. Without it:"),
+    ],
+)  # fmt: skip
+def test_where_none_is_meant_all_are_listed(
+    arguments: dict[str, str], told: str, tools: dict[str, BaseTool]
+) -> None:
+    assert said(tools, "list_documents", **arguments) == f"{told}\n{said(tools, 'list_documents')}"
+
+
 def test_a_wrong_search_says_how_to_write_it(tools: dict[str, BaseTool]) -> None:
     with pytest.raises(UsageError, match="Example: source like"):
-        said(tools, "list_documents", where="lang is English")
+        said(tools, "count_documents", where="lang is English")
     with pytest.raises(UsageError, match="The question is empty"):
         said(tools, "search_documents", query=" ")
 
@@ -331,8 +354,11 @@ def test_a_word_in_place_of_a_filter_is_what_is_to_be_mentioned(
     assert said(tools, tool, where=" Berlin ") == said(tools, tool, mentions="Berlin")
     assert said(tools, tool, where="Berlin").startswith("Documents that mention «Berlin»: ")
     assert said(tools, tool, where='format = "md"', mentions="Berlin") != said(tools, tool)
+
+
+def test_a_count_by_what_it_cannot_read_would_be_a_wrong_one(tools: dict[str, BaseTool]) -> None:
     with pytest.raises(UsageError):
-        said(tools, tool, where="Berlin", mentions="wall")
+        said(tools, "count_documents", where="Berlin", mentions="wall")
 
 
 def test_a_name_that_is_none_names_what_was_seen(tools: dict[str, BaseTool]) -> None:

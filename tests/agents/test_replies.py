@@ -44,6 +44,7 @@ TEXT = json.dumps(BARE)
         '```python\nsearch_documents(query="bees", k=3)\n```',
         "I will call the tool:\nsearch_documents(query='bees', k=3)",
         "[search_documents(query='bees', k=3)]",
+        "[search_documents(query='bees', k=3)]\nThe bees dance.\n1) They dance.",
         "<function=search_documents>\n<parameter=query>\nbees\n</parameter>\n"
         "<parameter=k>\n3\n</parameter>\n</function>",
         "<tool_call><function=search_documents><parameter=query>bees</parameter>"
@@ -137,6 +138,31 @@ def test_of_a_step_and_what_the_model_makes_up_behind_it_the_step_counts() -> No
     invented = "\nResult: 42 bees\n" + step({"answer": "42 bees"})
     text = step({"tool": "search_documents", "arguments": ARGUMENTS}) + invented
     assert step_in(text, NAMES).calls == (SEARCH,)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "[search_documents(query='bees', k=3)]",
+        "search_documents(query='bees', k=3)\nThe bees dance. [1]",
+        f"```json\n{TEXT}\n```",
+    ],
+)
+def test_a_call_in_the_place_of_the_answer_is_a_call(answer: str) -> None:
+    """What the model goes on to make up as its result is no answer."""
+    assert step_in(step({"answer": answer}), NAMES) == Choice("hm", (SEARCH,))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Call it so:\nsearch_documents(query='bees', k=3)",
+        "[print(x=1)]\nThis prints.",
+        "[1] search_documents(query='bees', k=3)",
+    ],
+)
+def test_an_answer_that_shows_a_call_stays_one(answer: str) -> None:
+    assert step_in(step({"answer": answer}), NAMES) == Choice("hm", (), answer)
 
 
 @pytest.mark.parametrize("text", ["", "  ", '{"thought": "hm"}', '{"a": 1}', '{"tool": ""}', "{x"])
