@@ -28,6 +28,7 @@ from rag.prompts import check_messages, is_refusal, prompt_language, unknown
 from rag.retrieval.plan import RetrievalPlan
 from rag.retrieval.retrieving import retrieve
 from rag.retrieval.types import Tools, Turn
+from rag.settings import load_verify_settings
 from rag.steps import Steps, ask, pieces
 from rag.thresholds import threshold_of
 from rag.tracing import Spans, retrieval_values, stage
@@ -246,8 +247,8 @@ class Asked:
         return (yield from attributed(chat, self._asked, answer, self.rag.budget()))
 
     def _verdict(self, draft: Draft) -> Steps[Verdict]:
-        """A sentence may say more than the passages hold, and its short form not; or something
-        else than was found, or nothing."""
+        """A sentence may say more than the passages hold, and its short form not; or nothing of
+        what was found. One that they hold gives way only to words that they have just so."""
         if self._verifying is not None:
             verdict = yield from self._verifying.finish(cut=self._cut)
         else:
@@ -255,7 +256,8 @@ class Asked:
         if not draft.short or (verdict.supported and _says(verdict.text, draft.short)):
             return verdict
         alone = yield from self._checked(draft.short)
-        return alone if alone.supported or not verdict.supported else verdict
+        copied = alone.supported and all(one.support == "verbatim" for one in alone.citations)
+        return alone if copied or not verdict.supported else verdict
 
     def _checked(self, text: str) -> Steps[Verdict]:
         self._draft = text
@@ -268,8 +270,8 @@ class Asked:
         found = self._assessment.short
         awaited = found if self._prompt.technique == "short-first" else ""
         return Verifying(
-            self._alone, self.contexts, self._check,
-            strict=self._strict, awaited=awaited,
+            self._alone, self.contexts, self._check, strict=self._strict, awaited=awaited,
+            paraphrases=load_verify_settings().trusts_paraphrases,
         )  # fmt: skip
 
     def _checker(self, chat: "BaseChatModel") -> Check:

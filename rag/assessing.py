@@ -1,6 +1,7 @@
 """How sure it is that the passages answer a question, told before an answer is written.
 
-First the model copies the words that answer (the prompt ``extract``). Then it judges three times:
+First the model copies the words that answer (the prompt ``extract``), which are then put as the
+passages have them. Then it judges three times:
 whether the passages can answer the question (``answerable``), whether a sentence of theirs states
 just that (``stated``), and, shown nothing but the words' own sentence and cases like it, whether
 it states exactly this answer to exactly this question (``exact``). What counts is not what it says
@@ -30,6 +31,7 @@ from rag.prompts import NO, YES, is_refusal, prompt_language
 from rag.steps import Steps, ask, ask_all, work
 from rag.types import Usage
 from rag.verifying.passages import Passage
+from rag.verifying.wording import as_written
 from rag.verifying.words import asked_words
 
 if TYPE_CHECKING:
@@ -95,6 +97,8 @@ class Assessor:
             words = " ".join(bare(split_reply(reply.text).answer).split())
             if is_refusal(words):
                 return Assessment("", 0.0, usage)
+            passages = [Passage(number, context) for number, context in enumerate(contexts, 1)]
+            words = yield from work(lambda: as_written(words, question, passages))
             exact = yield from work(lambda: _exact(prompts, question, words, contexts))
             judgements = [*(tasks[name] for name in ABOUT_PASSAGES), exact]
             signs = yield from ask_all(chat, judgements, max_tokens=_SIGN_TOKENS, **_TOLD)

@@ -106,11 +106,19 @@ def load_retrieval_settings(**options: object) -> RetrievalSettings:
 
 class VerifySettings(BaseModel):
     """What says whether a passage states a claim: the chat model, or the cross-encoder for natural
-    language inference ``nli``, by name or folder. The variable is ``WAGGLE_VERIFY_NLI``."""
+    language inference ``nli``, by name or folder. ``paraphrases``: whether its word is enough for a
+    claim that does not follow the passage's sentence (`rag.verifying.following`); by default that
+    of ``nli`` is. The variables are ``WAGGLE_VERIFY_NLI`` and ``WAGGLE_VERIFY_PARAPHRASES``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     nli: str | None = None
+    paraphrases: bool | None = None
+
+    @property
+    def trusts_paraphrases(self) -> bool:
+        """``paraphrases``, or what it is by default."""
+        return self.nli is not None if self.paraphrases is None else self.paraphrases
 
 
 def load_verify_settings(**options: object) -> VerifySettings:

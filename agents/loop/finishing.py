@@ -29,6 +29,7 @@ from rag.models.chat import within
 from rag.models.thinking import without_thoughts
 from rag.prompting.fencing import as_data
 from rag.prompts import answer_messages, check_messages, is_refusal, task_messages
+from rag.settings import load_verify_settings
 from rag.steps import Steps, ask, run, work
 from rag.types import Citation, Usage
 from rag.verifying import UNSUPPORTED, Check, Verifying
@@ -155,7 +156,10 @@ class Ending:
         if not self._contexts:
             return Outcome("done", "", text)
         known = len(self._contexts)
-        verifying = Verifying(self._goal, [*self._contexts, *self._results], self._check())
+        verifying = Verifying(
+            self._goal, [*self._contexts, *self._results], self._check(),
+            paraphrases=load_verify_settings().trusts_paraphrases,
+        )  # fmt: skip
         yield from verifying.take(text)
         verdict = yield from verifying.finish()
         figures = Figures(self._goal, self._results)

@@ -54,7 +54,7 @@ class Alignment:
 @lru_cache(maxsize=256)
 def aligned(claim: str, sentence: str) -> Alignment:
     """``claim`` word by word beside ``sentence``."""
-    ours, theirs = _keys(claim)[:_LONGEST], _keys(sentence)[:_LONGEST]
+    ours, theirs = keys_of(claim)[:_LONGEST], keys_of(sentence)[:_LONGEST]
     matcher = SequenceMatcher(None, [k for _, k in ours], [k for _, k in theirs], autojunk=False)
     slots = tuple(
         Slot(
@@ -78,5 +78,5 @@ def _is_other(put: tuple[str, ...], there: tuple[str, ...]) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _keys(text: str) -> tuple[tuple[str, str], ...]:
+def keys_of(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((word, "".join(terms(word)[:1]) or word) for word in ordered_words(text))

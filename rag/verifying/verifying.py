@@ -1,16 +1,18 @@
 """An answer is shown sentence by sentence, each after it was looked up in the passages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from indexes.folding import fold
 from indexes.types import SearchResult, page_at
 from rag.steps import Steps
 from rag.types import Citation
 from rag.verifying.claims import Claim, Question
+from rag.verifying.following import follows
 from rag.verifying.judging import Check, Finding, judge, nearness
-from rag.verifying.passages import Passage
+from rag.verifying.passages import Passage, Unit
 from rag.verifying.segments import Segment, Segments
+from rag.verifying.spans import Span
 
 UNSUPPORTED = "[?]"
 """The mark behind a sentence that no passage holds."""
@@ -20,6 +22,10 @@ _CLOSE = 0.3
 """Below this share of its words, a passage that a claim does not name is not looked at."""
 _MOST_OTHERS = 2
 """Passages that a claim does not name, but that are looked at."""
+_QUOTED = 300
+"""Characters of a sentence that may be shown instead of a claim."""
+_Said = frozenset[tuple[str, tuple[int, ...]]]
+"""A sentence as the model wrote it and as it is shown, each with its marks."""
 _FULL_STOPS = "。！？｡．”’」』）》"
 
 
@@ -52,7 +58,8 @@ class Verifying:
     ``strict`` drops the sentences that no passage holds; else `UNSUPPORTED` marks them. A cited
     sentence that was said just before, word for word, is dropped: small models repeat themselves.
     The first sentences wait until one is supported and the words ``awaited`` have been said, or
-    until no more comes.
+    until no more comes. Without ``paraphrases``, a sentence that a passage holds by the model's
+    word alone, and does not follow it, is shown in the passage's own words.
     """
 
     def __init__(
@@ -63,14 +70,16 @@ class Verifying:
         *,
         strict: bool = False,
         awaited: str = "",
+        paraphrases: bool = True,
     ) -> None:
         self._question = Question(question)
         self._passages = [Passage(number, c) for number, c in enumerate(contexts, 1)]
         self._check, self._strict, self._awaited = check, strict, fold(awaited).text
+        self._paraphrases = paraphrases
         self._segments = Segments()
         self._held: list[str] = []
         self._text = ""
-        self._said: tuple[str, tuple[int, ...]] | None = None
+        self._said: _Said = frozenset()
         self._supported = False
         self._citations: list[Citation] = []
         self._marks = self._marks_held = self._claims = self._claims_held = 0
@@ -129,9 +138,10 @@ class Verifying:
         claim = Claim(segment.text, self._question)
         if not segment.is_claim:
             return segment.lead + segment.text, False
-        before, self._said = self._said, (fold(segment.text).text, segment.marks)
-        if segment.marks and self._said == before:
+        before, said = self._said, (fold(segment.text).text, segment.marks)
+        if segment.marks and said in before:
             return "", False
+        self._said = frozenset((said,))
         findings: list[Finding] = []
         if not claim.says_nothing:
             findings = yield from self._findings(claim, segment)
@@ -140,15 +150,44 @@ class Verifying:
         self._marks += len(segment.marks)
         self._marks_held += len({f.number for f in findings}.intersection(segment.marks))
         if findings:
-            self._citations += [self._citation(claim.text, finding) for finding in findings]
-            marks = "".join(f"[{finding.number}]" for finding in findings)
-            return f"{segment.lead}{_marked(segment.text, marks)}", True
+            return self._shown(claim, segment, findings, before), True
         if self._strict:
             return "", False
         if claim.says_nothing:
             return segment.lead + segment.text, False
         self._citations.append(self._citation(claim.text, self._nearest(claim)))
         return f"{segment.lead}{_marked(segment.text, UNSUPPORTED)}", False
+
+    def _shown(self, claim: Claim, segment: Segment, findings: list[Finding], before: _Said) -> str:
+        """A claim that passages hold, with their numbers."""
+        text = segment.text
+        if quote := self._in_own_words(claim, findings):
+            text, findings = quote, [replace(findings[0], support="verbatim")]
+            said = (fold(quote).text, (findings[0].number,))
+            self._said |= {said}
+            if said in before:
+                return ""
+        self._citations += [self._citation(text, finding) for finding in findings]
+        marks = "".join(f"[{finding.number}]" for finding in findings)
+        return f"{segment.lead}{_marked(text, marks)}"
+
+    def _in_own_words(self, claim: Claim, findings: list[Finding]) -> str:
+        """The sentence of the first finding, where only the model says of any of them that it
+        states the claim, and the claim does not follow it; empty where the claim stays."""
+        if self._paraphrases or any(self._is_sure(claim, finding) for finding in findings):
+            return ""
+        passage, span = self._passages[findings[0].number - 1], findings[0].span
+        return " ".join(passage.text[slice(*span)].split())
+
+    def _is_sure(self, claim: Claim, finding: Finding) -> bool:
+        """Whether a claim stands in a passage, or follows it. A table, or a sentence that is long
+        or has marks of its own, cannot be shown instead."""
+        passage, span = self._passages[finding.number - 1], finding.span
+        text = passage.text[slice(*span)]
+        prose = all(passage.units[i].span.kind == "prose" for i in passage.touched(span))
+        if finding.support == "verbatim" or not prose or len(text) > _QUOTED or "[" in text:
+            return True
+        return follows(claim, Unit(Span(*span, "prose"), text))
 
     def _findings(self, claim: Claim, segment: Segment) -> Steps[list[Finding]]:
         """The passages that hold a claim: those it names, unless another that does is clearly

@@ -322,3 +322,21 @@ def test_a_true_sentence_stays_where_the_words_that_were_found_do_not_hold(
     *shown, finished = RAG(bees, chat(model.script.url)).stream(QUESTION)
     assert "".join(e.text for e in shown if isinstance(e, Token)) == beside
     assert (finished.answer.text, finished.answer.short) == (beside, "")  # type: ignore[union-attr]
+
+
+def test_a_true_sentence_does_not_give_way_to_words_in_another_order(
+    model: Model, collection: Collection
+) -> None:
+    """The model says of those, too, that the passage states them."""
+    collection.add_texts(["Guards at the gate exchange scented signals of the workers."])
+    model.short = "Workers exchange scented guards"
+    beside = "Guards at the gate exchange scented signals of the workers. [1]"
+    written = events(delta(role="assistant", content=beside), last())
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        streamed = model.script.bodies[-1].get("stream")
+        (written if streamed else reply(200, whole(content="yes")))(handler)
+
+    model.script.answers(respond)
+    answer = RAG(collection, chat(model.script.url)).ask("What is exchanged at the gate?")
+    assert (answer.text, answer.short) == (beside, "")

@@ -55,8 +55,9 @@ def verdict(
     check: Callable[[int, str], Steps[bool]] = never,
     contexts: tuple[SearchResult, ...] = CONTEXTS,
     strict: bool = False,
+    paraphrases: bool = True,
 ) -> Verdict:
-    verifying = Verifying(question, contexts, check, strict=strict)
+    verifying = Verifying(question, contexts, check, strict=strict, paraphrases=paraphrases)
     shown = run(verifying.take(answer))
     found = run(verifying.finish())
     assert shown + found.shown == found.text
@@ -292,3 +293,65 @@ def test_long_texts_take_linear_time(text: str) -> None:
     verdict("What do bees do?", "Bees dance in the dark hive. [1]", says(True), (passage(text),))
     verdict("What do bees do?", text[:20_000], says(False))
     assert time.process_time() - started < 20
+
+
+# -- in the passage's own words -------------------------------------------------------------------
+
+GATE = "The rope carries a weight that held the gate.  Two guards stood at it.\n"
+TURNED = "The weight is held with a rope. [1]"
+
+
+def cautious(answer: str, text: str = GATE) -> Verdict:
+    """What is shown of an answer that the model affirms, whatever it is."""
+    contexts = (passage(text), passage("Nothing of that.", "/notes/c.md"))
+    return verdict("What is held with a rope?", answer, says(True), contexts, paraphrases=False)
+
+
+def test_what_does_not_follow_its_sentence_is_told_in_its_words() -> None:
+    found = cautious(TURNED)
+    assert found.text == "The rope carries a weight that held the gate. [1]"
+    [citation] = found.citations
+    assert citation.claim == citation.quote == "The rope carries a weight that held the gate."
+    assert citation.support == "verbatim"
+    assert (found.supported, found.precision, found.recall) == (True, 1.0, 1.0)
+
+
+def test_what_follows_its_sentence_stays() -> None:
+    found = cautious("The rope carries a weight. [1]")
+    assert found.text == "The rope carries a weight. [1]"
+    assert [one.support for one in found.citations] == ["entailed"]
+
+
+def test_the_same_sentence_is_not_shown_twice() -> None:
+    found = cautious(f"{TURNED} {TURNED} A rope held the weight of the gate. [1]")
+    assert found.text == "The rope carries a weight that held the gate. [1]"
+    assert len(found.citations) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"The rope of the {'very ' * 80}old mill carries a weight that held the gate.",
+        "The rope carries a weight [3] that held the gate.",
+        "| rope | weight |\n|---|---|\n| carries | held the gate |",
+    ],
+)
+def test_what_is_no_sentence_to_be_shown_is_not(text: str) -> None:
+    found = cautious(TURNED, text)
+    assert found.text == TURNED
+    assert [one.support for one in found.citations] == ["entailed"]
+
+
+def test_whoever_trusts_paraphrases_reads_them() -> None:
+    question = "What is held with a rope?"
+    assert verdict(question, TURNED, says(True), (passage(GATE),)).text == TURNED
+
+
+def test_the_settings_say_whose_word_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rag.settings import load_verify_settings
+
+    assert not load_verify_settings().trusts_paraphrases
+    monkeypatch.setenv("WAGGLE_VERIFY_NLI", "some/model")
+    assert load_verify_settings().trusts_paraphrases
+    monkeypatch.setenv("WAGGLE_VERIFY_PARAPHRASES", "false")
+    assert not load_verify_settings().trusts_paraphrases

@@ -1,0 +1,87 @@
+"""Whether a claim tells what a sentence tells, or only in its words.
+
+That a passage entails a claim is what a model says; a small one says so of «the weight is
+restrained by the lever», too, where the lever carries a weight that restrains the valve: all words
+are there, and what relates them is another. A claim that follows the sentence in its order, its
+clauses and its voice leaves little room for that. One that does not may well be true; it is then
+told in the sentence's own words.
+"""
+
+import re
+from typing import Final
+
+from rag.verifying.aligning import keys_of
+from rag.verifying.claims import Claim
+from rag.verifying.passages import Unit
+
+_IN_ORDER: Final = 0.8
+"""The share of the words that both have which must follow the sentence's order."""
+_PASSIVE: Final = r"\b(?:am|is|are|was|were|be|been|being|gets?|got) (?:\w+ )?"
+_BY: Final = re.compile(
+    rf"(?P<done>[^.;]*?){_PASSIVE}(?P<deed>[a-z]+) by (?P<doer>[^,.;]*)", re.IGNORECASE
+)
+_ACTIVE: Final = r" (?:the|an?|his|her|its|their|this|that|these|those|it|them|him|me|us|you)\b"
+_LONGEST: Final = 200
+"""Words that are compared."""
+_SUFFERED: Final = re.compile(r"被(?!称|稱|誉|譽|译|譯|认|認|视|視|叫|当作|當作|列|命名)")
+
+
+def follows(claim: Claim, sentence: Unit) -> bool:
+    """Whether ``claim`` says what it says as ``sentence`` does: its words in their order, or as it
+    would be in the active voice; what it adds to its question in a clause with something of what is
+    asked; nobody's part turned round."""
+    return _in_one_clause(claim, sentence) and any(
+        _in_order(ours, theirs) and not _turned_round(ours, theirs)
+        for ours, theirs in (
+            (claim.text, sentence.text),
+            (_active(claim.text), _active(sentence.text)),
+        )
+    )
+
+
+def _active(text: str) -> str:
+    """«The dance was decoded by Frisch» as «Frisch decoded the dance»."""
+    return _BY.sub(r"\g<doer> \g<deed> \g<done>", text)
+
+
+def _in_order(claim: str, sentence: str) -> bool:
+    theirs = [key for _, key in keys_of(sentence)[:_LONGEST]]
+    both = [key for _, key in keys_of(claim)[:_LONGEST] if key in theirs]
+    return _common(both, theirs) >= _IN_ORDER * len(both)
+
+
+def _common(ours: list[str], theirs: list[str]) -> int:
+    """The length of the longest common subsequence."""
+    row = [0] * (len(theirs) + 1)
+    for word in ours:
+        above = row[:]
+        for at, other in enumerate(theirs, 1):
+            row[at] = above[at - 1] + 1 if word == other else max(above[at], row[at - 1])
+    return row[-1]
+
+
+def _in_one_clause(claim: Claim, sentence: Unit) -> bool:
+    names = claim.names.sure | claim.names.opening
+    asked = [word for word in claim.words if word not in claim.new and word not in names]
+    told = [one.words for one in sentence.clauses if any(w in one.words for w in claim.new)]
+    return not asked or not told or any(word in words for words in told for word in asked)
+
+
+def _turned_round(claim: str, sentence: str) -> bool:
+    """Whether one of both suffers what it does in the other."""
+    if bool(_SUFFERED.search(claim)) != bool(_SUFFERED.search(sentence)):
+        return True
+    ours, theirs = claim.casefold(), sentence.casefold()
+    return any(
+        (_suffers(ours, word) and _does(theirs, word))
+        or (_does(ours, word) and _suffers(theirs, word))
+        for word in dict.fromkeys(re.findall(r"[a-z]{3,}", ours))
+    )
+
+
+def _suffers(text: str, word: str) -> bool:
+    return bool(re.search(rf"{_PASSIVE}{word}\b", text))
+
+
+def _does(text: str, word: str) -> bool:
+    return bool(re.search(rf"\b{word}{_ACTIVE}", text)) and not _suffers(text, word)

@@ -1,0 +1,63 @@
+"""Whether a claim tells what a sentence tells, or only in its words."""
+
+import pytest
+
+from rag.verifying.claims import Claim, Question
+from rag.verifying.following import follows
+from rag.verifying.passages import Unit
+from rag.verifying.spans import Span
+
+
+def told(question: str, claim: str, sentence: str) -> bool:
+    return follows(
+        Claim(claim, Question(question)), Unit(Span(0, len(sentence), "prose"), sentence)
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "claim", "sentence"),
+    [
+        ("When was the mill built?", "The mill was built in 1904.",
+         "The mill at the lake was built in 1904 and burnt down in 1950."),
+        ("Who decoded the dance?", "The dance was decoded by Karl Frisch.",
+         "Karl Frisch decoded the dance in 1944."),
+        ("What did Karl Frisch decode?", "Karl Frisch decoded the dance.",
+         "The dance was later decoded by Karl Frisch, a zoologist."),
+        ("Who opened the hive?", "Ida opened the hive.", "Ida opened the hive and shut it again."),
+        ("What did they sell?", "They sold honey.", "In spring they sold the honey of the year."),
+        ("王台里有什么？", "王台里有幼虫。", "每个王台里都有一只幼虫，由工蜂喂养。"),
+        ("拉穆特人是谁？", "鄂温人被称为拉穆特人。", "鄂温人，过去称为拉穆特人，住在北方。"),
+        ("Is it?", "Yes.", "It is."),
+    ],
+)  # fmt: skip
+def test_what_is_told_alike_follows(question: str, claim: str, sentence: str) -> None:
+    assert told(question, claim, sentence)
+
+
+@pytest.mark.parametrize(
+    ("question", "claim", "sentence"),
+    [
+        # Who suffers, and who does.
+        ("What is held by the rope?", "The weight is held with a rope.",
+         "The rope carries a weight that held the gate."),
+        ("Whom did the guards follow?", "The guards followed the drones.",
+         "The guards were followed by the drones."),
+        ("谁打败了胡蜂？", "胡蜂打败了蜜蜂。", "胡蜂在洞口被蜜蜂打败。"),
+        # In another order.
+        ("What do guards exchange?", "Guards exchange scented signals",
+         "The signals are explained by an exchange of scented guards."),
+        # What is asked is told of something else.
+        ("Who is the father of Lund?", "The father of Lund is Olaf.",
+         "Lund came late, Olaf was a painter, his father was Per."),
+        ("伦德的父亲是谁？", "伦德的父亲是画家奥拉夫。",
+         "伦德，挪威人，祖父奥拉夫是画家、父佩尔。"),
+        ("巫术起源于哪部书？", "巫术起源于《山经》。", "巫术起源很早，《山经》里也有记载。"),
+    ],
+)  # fmt: skip
+def test_what_only_has_the_words_does_not(question: str, claim: str, sentence: str) -> None:
+    assert not told(question, claim, sentence)
+
+
+def test_a_long_text_is_read_in_no_time() -> None:
+    words = " ".join(f"word{n} was made by" for n in range(3000))
+    assert told("What?", words, words)
