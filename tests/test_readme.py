@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from indexes.settings import IndexSettings
-from rag.settings import ChatSettings
+from rag.settings import ChatSettings, VerifySettings
 from scripts.install import TORCH, TORCH_CPU_INDEX
 from tests.warmed import Ended, python, waggle
 
@@ -100,6 +100,7 @@ def test_the_settings_are_accepted(readme: str) -> None:
         tables = tomllib.loads(text)
         IndexSettings.model_validate(tables["index"])
         ChatSettings.model_validate(tables["chat"])
+        VerifySettings.model_validate(tables["verify"])
 
 
 def test_both_languages_show_the_same_commands() -> None:
