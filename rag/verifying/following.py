@@ -13,6 +13,7 @@ from typing import Final
 from rag.verifying.aligning import keys_of
 from rag.verifying.claims import Claim
 from rag.verifying.passages import Unit
+from rag.verifying.spans import Span
 
 _IN_ORDER: Final = 0.8
 """The share of the words that both have which must follow the sentence's order."""
@@ -30,13 +31,22 @@ def follows(claim: Claim, sentence: Unit) -> bool:
     """Whether ``claim`` says what it says as ``sentence`` does: its words in their order, or as it
     would be in the active voice; what it adds to its question in a clause with something of what is
     asked; nobody's part turned round."""
+    told, there = _told(claim, sentence.span), sentence.text
     return _in_one_clause(claim, sentence) and any(
         _in_order(ours, theirs) and not _turned_round(ours, theirs)
-        for ours, theirs in (
-            (claim.text, sentence.text),
-            (_active(claim.text), _active(sentence.text)),
-        )
+        for ours, theirs in ((told, there), (_active(told), _active(there)))
     )
+
+
+def _told(claim: Claim, span: Span) -> str:
+    """A claim without the clauses that only repeat the question: «When bees swarm, …»."""
+    known = claim.question
+    clauses = [
+        one.text
+        for one in Unit(span, claim.text).clauses
+        if any(word in one.words for word in claim.new) or one.values - known.values
+    ]
+    return ", ".join(clauses) or claim.text
 
 
 def _active(text: str) -> str:

@@ -25,6 +25,12 @@ def told(question: str, claim: str, sentence: str) -> bool:
          "The dance was later decoded by Karl Frisch, a zoologist."),
         ("Who opened the hive?", "Ida opened the hive.", "Ida opened the hive and shut it again."),
         ("What did they sell?", "They sold honey.", "In spring they sold the honey of the year."),
+        # The question says what it is about, in another place than the sentence.
+        ("蜜蜂围住胡蜂时，蜂团升到多少度？", "蜜蜂围住胡蜂时，蜂团升到 46 度。",
+         "蜂团的温度升到 46 度，胡蜂受不了，而蜜蜂还能忍受。"),
+        ("How hot is it when bees surround a hornet?",
+         "When bees surround a hornet, it is 46 °C hot.",
+         "It is 46 °C hot there, which no hornet can stand, and the bees can."),
         ("王台里有什么？", "王台里有幼虫。", "每个王台里都有一只幼虫，由工蜂喂养。"),
         ("拉穆特人是谁？", "鄂温人被称为拉穆特人。", "鄂温人，过去称为拉穆特人，住在北方。"),
         ("Is it?", "Yes.", "It is."),
