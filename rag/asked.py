@@ -256,7 +256,7 @@ class Asked:
         if not draft.short or (verdict.supported and _says(verdict.text, draft.short)):
             return verdict
         alone = yield from self._checked(draft.short)
-        copied = alone.supported and all(one.support == "verbatim" for one in alone.citations)
+        copied = alone.supported and any(_says(one.quote, draft.short) for one in alone.citations)
         return alone if copied or not verdict.supported else verdict
 
     def _checked(self, text: str) -> Steps[Verdict]:
@@ -267,11 +267,10 @@ class Asked:
         return replace(verdict, shown=shown + verdict.shown)
 
     def _fresh_verifying(self) -> Verifying:
-        found = self._assessment.short
-        awaited = found if self._prompt.technique == "short-first" else ""
+        awaited = self._assessment.short if self._prompt.technique == "short-first" else ""
         return Verifying(
             self._alone, self.contexts, self._check, strict=self._strict, awaited=awaited,
-            paraphrases=load_verify_settings().trusts_paraphrases,
+            quoted=0 if load_verify_settings().trusts_paraphrases else len(self.contexts),
         )  # fmt: skip
 
     def _checker(self, chat: "BaseChatModel") -> Check:

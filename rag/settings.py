@@ -106,9 +106,10 @@ def load_retrieval_settings(**options: object) -> RetrievalSettings:
 
 class VerifySettings(BaseModel):
     """What says whether a passage states a claim: the chat model, or the cross-encoder for natural
-    language inference ``nli``, by name or folder. ``paraphrases``: whether its word is enough for a
+    language inference ``nli``, by name or folder. ``paraphrases``: whether a yes is enough for a
     claim that does not follow the passage's sentence (`rag.verifying.following`); by default that
-    of ``nli`` is. The variables are ``WAGGLE_VERIFY_NLI`` and ``WAGGLE_VERIFY_PARAPHRASES``."""
+    of ``nli`` is, and the chat model's is not. The variables are ``WAGGLE_VERIFY_NLI`` and
+    ``WAGGLE_VERIFY_PARAPHRASES``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -118,7 +119,7 @@ class VerifySettings(BaseModel):
     @property
     def trusts_paraphrases(self) -> bool:
         """``paraphrases``, or what it is by default."""
-        return self.nli is not None if self.paraphrases is None else self.paraphrases
+        return bool(self.nli) if self.paraphrases is None else self.paraphrases
 
 
 def load_verify_settings(**options: object) -> VerifySettings:

@@ -158,7 +158,7 @@ class Ending:
         known = len(self._contexts)
         verifying = Verifying(
             self._goal, [*self._contexts, *self._results], self._check(),
-            paraphrases=load_verify_settings().trusts_paraphrases,
+            quoted=0 if load_verify_settings().trusts_paraphrases else known,
         )  # fmt: skip
         yield from verifying.take(text)
         verdict = yield from verifying.finish()

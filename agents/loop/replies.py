@@ -130,10 +130,8 @@ def _edges(text: str) -> Iterator[tuple[int, str]]:
         if not text[end:].strip() or not text[: opening.start()].strip():
             yield opening.start(), text[opening.start() : end]
         break
-    first, _, rest = stripped.partition("\n")
-    if rest:
-        yield text.index(first), first.strip()
-        line = stripped.rpartition("\n")[2]
+    line = stripped.rpartition("\n")[2]
+    if line != stripped:
         yield text.rindex(line), line.strip()
 
 
@@ -271,12 +269,17 @@ def _offered(calls: list[Call], names: Collection[str]) -> list[Call]:
 
 def _with_names(choice: Choice, names: Collection[str]) -> Choice:
     calls = tuple(Call(tool_named(names, one.tool), one.arguments) for one in choice.calls)
-    # A conversation that shows calls as text makes small models write theirs where the answer
-    # stands, and behind it what they make up as its result.
-    meant = Choice() if calls else calls_in(choice.answer, names)
-    if meant.calls and not meant.thought:
-        return Choice(choice.thought, meant.calls)
-    return Choice(choice.thought, calls, choice.answer)
+    return Choice(choice.thought, calls or _meant(choice.answer, names), choice.answer)
+
+
+def _meant(answer: str, names: Collection[str]) -> tuple[Call, ...]:
+    """The calls that stand where the answer should: all of it, or a list of them on its first line.
+    A conversation that shows calls as text makes small models write theirs so, and behind it what
+    they make up as its result."""
+    first = answer.strip().partition("\n")[0].strip()
+    whole = first if first.startswith("[") and first.endswith("]") else answer.strip()
+    calls = _offered(_python_calls(whole), names) if names else []
+    return tuple(Call(tool_named(names, one.tool), one.arguments) for one in calls)
 
 
 def _first(choices: Sequence[Choice]) -> Choice:

@@ -124,9 +124,12 @@ class _Library:
         where, mentions = _meant(where, mentions)
         where, said = _readable(where)
         matches = self._collection.matching(where or None, mentions or None)
-        if not matches and (where or mentions):
+        if where and not matches and not self._collection.matching(where, None):
+            said.append(t("No document passes the filter «{where}». Without it:", where=where))
+            where, matches = "", self._collection.matching(None, mentions or None)
+        if mentions and not matches:
             said.append(t("{problem} Without it:", problem=f"{_count(0, mentions)}."))
-            matches, mentions = self._collection.matching(None, None), ""
+            mentions, matches = "", self._collection.matching(where or None, None)
         shown = matches[: max(1, min(limit, _MOST_LISTED))]
         quoted = [_mention(match) for match in shown if match.quote]
         lines = [*said, _count(len(matches), mentions), *map(self._entry, shown)]

@@ -39,12 +39,11 @@ def read_metrics(text: str) -> Metrics:
             samples.setdefault(found["name"].removesuffix("_total"), []).extend(
                 _number(found["value"])
             )
-    queries, hits = _sum(samples, _QUERIES), _sum(samples, _HITS)
     return Metrics(
         running=_count(_sum(samples, _RUNNING)),
         waiting=_count(_sum(samples, _WAITING)),
         cache=max(_values(samples, _CACHE), default=None),
-        hits=hits / queries if hits is not None and queries else None,
+        hits=_share(_sum(samples, _HITS), _sum(samples, _QUERIES)),
         preemptions=_count(_sum(samples, _PREEMPTIONS)),
     )
 
@@ -65,6 +64,11 @@ def _sum(samples: dict[str, list[float]], names: tuple[str, ...]) -> float | Non
     values = _values(samples, names)
     total = sum(values)
     return total if values and math.isfinite(total) else None
+
+
+def _share(part: float | None, whole: float | None) -> float | None:
+    """From 0 to 1; ``None`` where the two cannot belong together."""
+    return part / whole if part is not None and whole and part <= whole else None
 
 
 def _count(value: float | None) -> int | None:

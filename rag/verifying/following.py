@@ -17,24 +17,28 @@ from rag.verifying.spans import Span
 
 _IN_ORDER: Final = 0.8
 """The share of the words that both have which must follow the sentence's order."""
-_PASSIVE: Final = r"\b(?:am|is|are|was|were|be|been|being|gets?|got) (?:\w+ )?"
-_BY: Final = re.compile(
-    rf"(?P<done>[^.;]*?){_PASSIVE}(?P<deed>[a-z]+) by (?P<doer>[^,.;]*)", re.IGNORECASE
+_PASSIVE: Final = r"\b(?:am|is|are|was|were|be|been|being|gets?|got) "
+_SUFFERING: Final = re.compile(rf"{_PASSIVE}(?:(?P<first>\w+)(?: (?P<second>\w+))?)")
+_DOING: Final = re.compile(
+    r"\b(\w+) (?:the|an?|his|her|its|their|this|that|these|those|it|them|him|me|us|you)\b"
 )
-_ACTIVE: Final = r" (?:the|an?|his|her|its|their|this|that|these|those|it|them|him|me|us|you)\b"
+_BY: Final = re.compile(rf"{_PASSIVE}(?:\w+ )?(?P<deed>[a-z]+) by (?P<doer>[^,.;]*)", re.IGNORECASE)
 _LONGEST: Final = 200
 """Words that are compared."""
 _SUFFERED: Final = re.compile(r"被(?!称|稱|誉|譽|译|譯|认|認|视|視|叫|当作|當作|列|命名)")
 
 
 def follows(claim: Claim, sentence: Unit) -> bool:
-    """Whether ``claim`` says what it says as ``sentence`` does: its words in their order, or as it
-    would be in the active voice; what it adds to its question in a clause with something of what is
-    asked; nobody's part turned round."""
-    told, there = _told(claim, sentence.span), sentence.text
-    return _in_one_clause(claim, sentence) and any(
-        _in_order(ours, theirs) and not _turned_round(ours, theirs)
-        for ours, theirs in ((told, there), (_active(told), _active(there)))
+    """Whether ``claim`` says what it says as ``sentence`` does: its words in their order, both in
+    the active voice where one is; what it adds to its question in a clause with something of what
+    is asked; nobody's part turned round."""
+    ours, theirs = _told(claim, sentence.span), sentence.text
+    if bool(_BY.search(ours)) != bool(_BY.search(theirs)):
+        ours, theirs = _active(ours), _active(theirs)
+    return (
+        _in_one_clause(claim, sentence)
+        and _in_order(ours, theirs)
+        and not _turned_round(ours, theirs)
     )
 
 
@@ -51,7 +55,12 @@ def _told(claim: Claim, span: Span) -> str:
 
 def _active(text: str) -> str:
     """«The dance was decoded by Frisch» as «Frisch decoded the dance»."""
-    return _BY.sub(r"\g<doer> \g<deed> \g<done>", text)
+    found = _BY.search(text)
+    if found is None:
+        return text
+    start = max(text.rfind(stop, 0, found.start()) for stop in ".;") + 1
+    done, rest = text[start : found.start()], text[found.end() :]
+    return f"{text[:start]} {found['doer']} {found['deed']} {done} {rest}"
 
 
 def _in_order(claim: str, sentence: str) -> bool:
@@ -81,17 +90,12 @@ def _turned_round(claim: str, sentence: str) -> bool:
     """Whether one of both suffers what it does in the other."""
     if bool(_SUFFERED.search(claim)) != bool(_SUFFERED.search(sentence)):
         return True
-    ours, theirs = claim.casefold(), sentence.casefold()
-    return any(
-        (_suffers(ours, word) and _does(theirs, word))
-        or (_does(ours, word) and _suffers(theirs, word))
-        for word in dict.fromkeys(re.findall(r"[a-z]{3,}", ours))
-    )
+    (we_suffer, we_do), (they_suffer, they_do) = _parts(claim), _parts(sentence)
+    return bool(we_suffer & they_do - they_suffer or they_suffer & we_do - we_suffer)
 
 
-def _suffers(text: str, word: str) -> bool:
-    return bool(re.search(rf"{_PASSIVE}{word}\b", text))
-
-
-def _does(text: str, word: str) -> bool:
-    return bool(re.search(rf"\b{word}{_ACTIVE}", text)) and not _suffers(text, word)
+def _parts(text: str) -> tuple[set[str], set[str]]:
+    """The words for what is suffered in a text, and for what is done to something."""
+    folded = text.casefold()
+    suffered = {word for found in _SUFFERING.finditer(folded) for word in found.groups() if word}
+    return suffered, set(_DOING.findall(folded)) - suffered

@@ -38,6 +38,8 @@ _ORDINALS = {
     )
 } | {"first": 1, "second": 2, "twice": 2, "once": 1}
 _LARGE = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+NUMBER_WORDS = (*_WORDS, *_LARGE)
+"""English words that a number consists of."""
 _NOT_COUNTED = frozenset(("one", "first", "second", "once", "twice"))
 """In a claim these are words more often than figures."""
 

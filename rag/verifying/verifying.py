@@ -8,11 +8,10 @@ from indexes.types import SearchResult, page_at
 from rag.steps import Steps
 from rag.types import Citation
 from rag.verifying.claims import Claim, Question
-from rag.verifying.following import follows
 from rag.verifying.judging import Check, Finding, judge, nearness
-from rag.verifying.passages import Passage, Unit
+from rag.verifying.passages import Passage
+from rag.verifying.quoting import quote_for
 from rag.verifying.segments import Segment, Segments
-from rag.verifying.spans import Span
 
 UNSUPPORTED = "[?]"
 """The mark behind a sentence that no passage holds."""
@@ -22,10 +21,6 @@ _CLOSE = 0.3
 """Below this share of its words, a passage that a claim does not name is not looked at."""
 _MOST_OTHERS = 2
 """Passages that a claim does not name, but that are looked at."""
-_QUOTED = 300
-"""Characters of a sentence that may be shown instead of a claim."""
-_Said = frozenset[tuple[str, tuple[int, ...]]]
-"""A sentence as the model wrote it and as it is shown, each with its marks."""
 _FULL_STOPS = "。！？｡．”’」』）》"
 
 
@@ -58,8 +53,8 @@ class Verifying:
     ``strict`` drops the sentences that no passage holds; else `UNSUPPORTED` marks them. A cited
     sentence that was said just before, word for word, is dropped: small models repeat themselves.
     The first sentences wait until one is supported and the words ``awaited`` have been said, or
-    until no more comes. Without ``paraphrases``, a sentence that a passage holds by the model's
-    word alone, and does not follow it, is shown in the passage's own words.
+    until no more comes. A sentence that one of the first ``quoted`` passages holds by the model's
+    word alone, and that does not follow it, is shown in the passage's own words, once.
     """
 
     def __init__(
@@ -70,16 +65,17 @@ class Verifying:
         *,
         strict: bool = False,
         awaited: str = "",
-        paraphrases: bool = True,
+        quoted: int = 0,
     ) -> None:
         self._question = Question(question)
         self._passages = [Passage(number, c) for number, c in enumerate(contexts, 1)]
         self._check, self._strict, self._awaited = check, strict, fold(awaited).text
-        self._paraphrases = paraphrases
+        self._quoted, self._quotes = quoted, set[str]()
         self._segments = Segments()
         self._held: list[str] = []
         self._text = ""
-        self._said: _Said = frozenset()
+        self._said: tuple[str, tuple[int, ...]] | None = None
+        self._fenced = False
         self._supported = False
         self._citations: list[Citation] = []
         self._marks = self._marks_held = self._claims = self._claims_held = 0
@@ -137,11 +133,11 @@ class Verifying:
         """A segment with corrected marks, and whether a passage holds it."""
         claim = Claim(segment.text, self._question)
         if not segment.is_claim:
+            self._fenced ^= segment.text.startswith("```")
             return segment.lead + segment.text, False
-        before, said = self._said, (fold(segment.text).text, segment.marks)
-        if segment.marks and said in before:
+        before, self._said = self._said, (fold(segment.text).text, segment.marks)
+        if segment.marks and self._said == before:
             return "", False
-        self._said = frozenset((said,))
         findings: list[Finding] = []
         if not claim.says_nothing:
             findings = yield from self._findings(claim, segment)
@@ -150,7 +146,7 @@ class Verifying:
         self._marks += len(segment.marks)
         self._marks_held += len({f.number for f in findings}.intersection(segment.marks))
         if findings:
-            return self._shown(claim, segment, findings, before), True
+            return self._shown(claim, segment, findings), True
         if self._strict:
             return "", False
         if claim.says_nothing:
@@ -158,36 +154,25 @@ class Verifying:
         self._citations.append(self._citation(claim.text, self._nearest(claim)))
         return f"{segment.lead}{_marked(segment.text, UNSUPPORTED)}", False
 
-    def _shown(self, claim: Claim, segment: Segment, findings: list[Finding], before: _Said) -> str:
+    def _shown(self, claim: Claim, segment: Segment, findings: list[Finding]) -> str:
         """A claim that passages hold, with their numbers."""
         text = segment.text
-        if quote := self._in_own_words(claim, findings):
-            text, findings = quote, [replace(findings[0], support="verbatim")]
-            said = (fold(quote).text, (findings[0].number,))
-            self._said |= {said}
-            if said in before:
+        if quote := self._quote(claim, findings):
+            if quote in self._quotes:
                 return ""
+            self._quotes.add(quote)
+            text, findings = quote, [replace(findings[0], support="verbatim")]
         self._citations += [self._citation(text, finding) for finding in findings]
         marks = "".join(f"[{finding.number}]" for finding in findings)
         return f"{segment.lead}{_marked(text, marks)}"
 
-    def _in_own_words(self, claim: Claim, findings: list[Finding]) -> str:
-        """The sentence of the first finding, where only the model says of any of them that it
-        states the claim, and the claim does not follow it; empty where the claim stays."""
-        if self._paraphrases or any(self._is_sure(claim, finding) for finding in findings):
+    def _quote(self, claim: Claim, findings: list[Finding]) -> str:
+        """What is shown of a passage instead of a claim, if anything. A row of a table or a line
+        of code would be no such any more."""
+        [first, *others] = findings
+        if others or first.number > self._quoted or self._fenced or claim.text.startswith("|"):
             return ""
-        passage, span = self._passages[findings[0].number - 1], findings[0].span
-        return " ".join(passage.text[slice(*span)].split())
-
-    def _is_sure(self, claim: Claim, finding: Finding) -> bool:
-        """Whether a claim stands in a passage, or follows it. A table, or a sentence that is long
-        or has marks of its own, cannot be shown instead."""
-        passage, span = self._passages[finding.number - 1], finding.span
-        text = passage.text[slice(*span)]
-        prose = all(passage.units[i].span.kind == "prose" for i in passage.touched(span))
-        if finding.support == "verbatim" or not prose or len(text) > _QUOTED or "[" in text:
-            return True
-        return follows(claim, Unit(Span(*span, "prose"), text))
+        return quote_for(claim, self._passages[first.number - 1], first)
 
     def _findings(self, claim: Claim, segment: Segment) -> Steps[list[Finding]]:
         """The passages that hold a claim: those it names, unless another that does is clearly

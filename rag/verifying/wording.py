@@ -5,96 +5,128 @@ who looks for the answer in the passage wants to find it there.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import Final
 
-from indexes.folding import HAN, fold
+import rjieba
+
+from indexes.folding import HAN, fold, is_han
 from rag.verifying.passages import Passage
-from rag.verifying.quantities import claimed, stated
-from rag.verifying.words import asked_words, content_words
+from rag.verifying.quantities import NUMBER_WORDS, claimed
+from rag.verifying.words import asked_words, line_of
 
 _TOKEN: Final = re.compile(rf"{HAN}|\d+(?:[.,]\d+)*%?|[^\W\d_]+(?:['’][^\W\d_]+)*|[^\W_]+")
-_BESIDE: Final = 0.3
-"""The weight of what the neighbours of a sentence tell."""
+_SMALL: Final = frozenset(("and", "the", "a", "an", "of", "的", "了", "和", "与", "與", "及"))
+"""What a model leaves out; a word more would change what is said."""
+_BETWEEN: Final = 2
 _MOST: Final = 24
 """Words of an answer; nothing longer is looked for."""
-_BETWEEN: Final = 2
-"""How many small words a model leaves out."""
-_NO_FIGURE: Final = re.compile(r"[^\d.,%\s]")
-_FIGURE_TOKENS: Final = 5
-"""A figure in words: «two hundred and fifty thousand»."""
+_BESIDE: Final = 0.3
+"""The weight of what the neighbours of a sentence tell."""
+_ASKED: Final = re.compile(
+    r"\b(?P<preposition>in|on|at|by|from|to|for|of|with|under|during|through|into)"
+    r" (?:which|what|whose|whom)\b",
+    re.IGNORECASE,
+)
+_PERCENT: Final = r"(?:\s?(?:%|percent\b|per cent\b))?"
+_WORDS: Final = "|".join(NUMBER_WORDS)
+_HAN_FIGURE: Final = "[零〇一二三四五六七八九十百千万亿两]"
+_FIGURE: Final = re.compile(
+    rf"百分之\s?(?:\d+(?:\.\d+)?|{_HAN_FIGURE}+)|(?<!第){_HAN_FIGURE}+(?:点{_HAN_FIGURE}+)?"
+    rf"|(?<![\w.,\-−])\d+(?:,\d{{3}})*(?:\.\d+)?{_PERCENT}(?![.,]?\d|[a-z])"
+    rf"|\b(?:{_WORDS})(?:(?:[\s-]|\sand\s)(?:{_WORDS}))*\b{_PERCENT}",
+    re.IGNORECASE,
+)
+"""A whole figure, as it stands in a text; ordinals and dates are none."""
 
 
 def as_written(words: str, question: str, passages: Iterable[Passage]) -> str:
     """``words`` as a sentence of the ``passages`` has them, of several the one that tells most of
-    the ``question``; as they are, where none has them at all."""
-    asked, figure = asked_words(question), _figure(words)
+    the ``question``, on one line, and without a preposition that the question has already said. As
+    they are, where none has them, or one has just them; but a figure may stand for another thing in
+    digits."""
+    passages, words = list(passages), _without_what_is_asked(words, question)
+    value = _value(words)
+    if not value and any(passage.find(words) for passage in passages):
+        return words
+    asked = asked_words(question)
     best, most = words, -1.0
     for passage in passages:
         whole = {passage.touched(span)[0] for span in passage.find(words) if passage.units}
         for index, unit in enumerate(passage.units):
             if index in whole:
                 found = words
+            elif value:
+                found = _figure_in(unit.text, value) if value & unit.values else ""
             else:
-                found = _figure_in(unit.text, figure) if figure else _words_in(unit.text, words)
+                found = _words_in(unit.text, words)
             told = unit.words.held(asked) + passage.around(index).words.held(asked) * _BESIDE
             if found and (told > most or (told == most and found == words)):
                 best, most = found, told
     return best
 
 
-def _figure(words: str) -> frozenset[str]:
+def _without_what_is_asked(words: str, question: str) -> str:
+    """«In which case …?» is answered by the case, not by «in» it."""
+    asked = _ASKED.search(question)
+    before = f"{asked['preposition']} " if asked else ""
+    return words[len(before) :] if words.casefold().startswith(before.casefold()) else words
+
+
+def _value(words: str) -> frozenset[str]:
     """The value that ``words`` are, if they are nothing else."""
-    values = claimed(words)
-    return values[0] if len(values) == 1 and not _NO_FIGURE.search(words) else frozenset()
+    values = claimed(words) if _FIGURE.fullmatch(words) else []
+    return values[0] if len(values) == 1 else frozenset()
 
 
 def _figure_in(text: str, value: frozenset[str]) -> str:
-    """The shortest part of a text that states just this value."""
-    spans = [match.span() for match in _TOKEN.finditer(text)]
-    for size in range(1, _FIGURE_TOKENS + 1):
-        for first in range(len(spans) - size + 1):
-            part = text[spans[first][0] : spans[first + size - 1][1]]
-            if value & stated(part) and not _goes_on(text, spans, first, size, value):
-                return part
-    return ""
-
-
-def _goes_on(
-    text: str, spans: list[tuple[int, int]], first: int, size: int, value: frozenset[str]
-) -> bool:
-    """Whether the figure is a part of another: «five» of «twenty-five»."""
-    start, end = max(0, first - 1), min(len(spans), first + size + 1)
-    wider = text[spans[start][0] : spans[end - 1][1]]
-    return not value & stated(wider)
+    """The first figure of a text that is just this value."""
+    figures = (match[0] for match in _FIGURE.finditer(text))
+    return next((line_of(figure) for figure in figures if claimed(figure) == [value]), "")
 
 
 def _words_in(text: str, words: str) -> str:
     """The shortest part of a text with these words in this order, and small ones between them."""
     wanted = [fold(match[0]).text for match in _TOKEN.finditer(words)]
-    if not 1 < len(wanted) <= _MOST:
+    if not 1 < len(wanted) <= _MOST or re.search(r"[-−]\d", words):
         return ""
     tokens = [(fold(match[0]).text, match.span()) for match in _TOKEN.finditer(text)]
-    parts = [part for part in _parts(tokens, wanted) if part[1] - part[0] > 0]
-    if not parts:
-        return ""
-    first, last = min(parts, key=lambda part: (part[1] - part[0], part[0]))
-    return text[tokens[first][1][0] : tokens[last][1][1]]
+    edges = _edges(text)
+    parts = [
+        (tokens[chosen[0]][1][0], tokens[chosen[-1]][1][1])
+        for chosen in _chosen([token for token, _ in tokens], wanted)
+        if all(tokens[i][1][0] in edges for i in (chosen[0], *_behind_gaps(chosen)))
+        and tokens[chosen[-1]][1][1] in edges
+    ]
+    start, end = min(parts, key=lambda part: (part[1] - part[0], part[0]), default=(0, 0))
+    return line_of(text[start:end])
 
 
-def _parts(
-    tokens: list[tuple[str, tuple[int, int]]], wanted: list[str]
-) -> Iterator[tuple[int, int]]:
-    """The first and last of the tokens of each such part."""
-    for first, (token, _) in enumerate(tokens):
+def _chosen(tokens: Sequence[str], wanted: Sequence[str]) -> Iterator[list[int]]:
+    """The places of the ``wanted`` tokens, from each place at which the first stands."""
+    for first, token in enumerate(tokens):
         if token != wanted[0]:
             continue
-        at, left = first, 0
+        chosen, left = [first], 0
         for word in wanted[1:]:
-            at += 1
-            while at < len(tokens) and tokens[at][0] != word and not content_words(tokens[at][0]):
+            at = chosen[-1] + 1
+            while at < len(tokens) and tokens[at] != word and tokens[at] in _SMALL:
                 at, left = at + 1, left + 1
-            if at >= len(tokens) or tokens[at][0] != word or left > _BETWEEN:
+            if at >= len(tokens) or tokens[at] != word or left > _BETWEEN:
                 break
+            chosen.append(at)
         else:
-            yield first, at
+            yield chosen
+
+
+def _behind_gaps(chosen: Sequence[int]) -> list[int]:
+    """The places before which small words were passed over."""
+    return [b for a, b in pairwise(chosen) if b > a + 1]
+
+
+def _edges(text: str) -> set[int]:
+    """Where a word of ``text`` begins or ends. Chinese words have no blanks between them."""
+    if not any(map(is_han, text)):
+        return set(range(len(text) + 1))
+    return {0, *accumulate(len(word) for word in rjieba.cut(text))}

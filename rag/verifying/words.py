@@ -9,6 +9,7 @@ from indexes.folding import HAN, fold, is_han
 from indexes.words import terms
 
 _RUN = re.compile(rf"{HAN}+|(?:(?!{HAN})[^\W_])+")
+_HAN_GAP = re.compile(rf"(?<={HAN})[^\S\n]*\n\s*(?={HAN})")
 COUNTED = "年月日号天个只群种次岁人元米克公斤度倍名座条位张层级届周章分秒小时点块支瓶头部本家所篇"
 """What may stand behind a Chinese numeral."""
 _FUNCTION_WORDS = frozenset(
@@ -90,6 +91,11 @@ def refers(text: str) -> bool:
 def asked_words(question: str) -> list[str]:
     """The content words of a question without those that only ask, such as «which year»."""
     return [word for word in content_words(question) if word not in _ASKING]
+
+
+def line_of(text: str) -> str:
+    """A text on one line. Between Chinese characters a line break is no blank."""
+    return " ".join(_HAN_GAP.sub("", text).split())
 
 
 def is_figure(word: str) -> bool:

@@ -145,18 +145,26 @@ def test_a_list_leaves_out_what_it_cannot_read(tools: dict[str, BaseTool]) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "told", "left"),
     [
-        ({"mentions": "unicorn"}, "Documents that mention «unicorn»: 0. Without it:"),
-        ({"where": 'lang = "xx"'}, "Documents: 0. Without it:"),
-        ({"where": 'lang = "zh"', "mentions": "unicorn"},
-         "Documents that mention «unicorn»: 0. Without it:"),
+        ({"mentions": "unicorn"}, ["Documents that mention «unicorn»: 0. Without it:"], {}),
+        ({"where": 'lang = "xx"'},
+         ['No document passes the filter «lang = "xx"». Without it:'], {}),
+        ({"where": 'lang = "xx"', "mentions": "Berlin"},
+         ['No document passes the filter «lang = "xx"». Without it:'], {"mentions": "Berlin"}),
+        ({"where": 'lang = "zh"', "mentions": "Berlin"},
+         ["Documents that mention «Berlin»: 0. Without it:"], {"where": 'lang = "zh"'}),
+        ({"where": 'lang = "xx"', "mentions": "unicorn"},
+         ['No document passes the filter «lang = "xx"». Without it:',
+          "Documents that mention «unicorn»: 0. Without it:"], {}),
     ],
 )  # fmt: skip
-def test_where_none_is_meant_all_are_listed(
-    arguments: dict[str, str], told: str, tools: dict[str, BaseTool]
+def test_where_none_is_meant_the_others_are_listed(
+    arguments: dict[str, str], told: list[str], left: dict[str, str], tools: dict[str, BaseTool]
 ) -> None:
-    assert said(tools, "list_documents", **arguments) == f"{told}\n{said(tools, 'list_documents')}"
+    """What was left out is said, one thing after the other."""
+    shown = said(tools, "list_documents", **arguments)
+    assert shown == "\n".join([*told, said(tools, "list_documents", **left)])
 
 
 def test_a_wrong_search_says_how_to_write_it(tools: dict[str, BaseTool]) -> None:

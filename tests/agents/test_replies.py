@@ -44,7 +44,6 @@ TEXT = json.dumps(BARE)
         '```python\nsearch_documents(query="bees", k=3)\n```',
         "I will call the tool:\nsearch_documents(query='bees', k=3)",
         "[search_documents(query='bees', k=3)]",
-        "[search_documents(query='bees', k=3)]\nThe bees dance.\n1) They dance.",
         "<function=search_documents>\n<parameter=query>\nbees\n</parameter>\n"
         "<parameter=k>\n3\n</parameter>\n</function>",
         "<tool_call><function=search_documents><parameter=query>bees</parameter>"
@@ -144,25 +143,35 @@ def test_of_a_step_and_what_the_model_makes_up_behind_it_the_step_counts() -> No
     "answer",
     [
         "[search_documents(query='bees', k=3)]",
-        "search_documents(query='bees', k=3)\nThe bees dance. [1]",
-        f"```json\n{TEXT}\n```",
+        "search_documents(query='bees', k=3)",
+        "[search_documents(query='bees', k=3)]\nThe bees dance. [1]\n1) They dance.",
     ],
 )
 def test_a_call_in_the_place_of_the_answer_is_a_call(answer: str) -> None:
     """What the model goes on to make up as its result is no answer."""
-    assert step_in(step({"answer": answer}), NAMES) == Choice("hm", (SEARCH,))
+    assert step_in(step({"answer": answer}), NAMES).calls == (SEARCH,)
 
 
 @pytest.mark.parametrize(
     "answer",
     [
         "Call it so:\nsearch_documents(query='bees', k=3)",
+        "search_documents(query='bees', k=3)\nis what the first line of the file says. [1]",
+        "```python\nsearch_documents(query='bees', k=3)\n```\nWrite this into your script.",
         "[print(x=1)]\nThis prints.",
         "[1] search_documents(query='bees', k=3)",
+        "[1, 2]",
+        TEXT,
+        f"<tool_call>{TEXT}</tool_call> is how it is written.",
     ],
 )
 def test_an_answer_that_shows_a_call_stays_one(answer: str) -> None:
     assert step_in(step({"answer": answer}), NAMES) == Choice("hm", (), answer)
+
+
+def test_where_no_tool_is_offered_an_answer_is_one() -> None:
+    answer = "[search_documents(query='bees', k=3)]"
+    assert step_in(step({"answer": answer}), ()) == Choice("hm", (), answer)
 
 
 @pytest.mark.parametrize("text", ["", "  ", '{"thought": "hm"}', '{"a": 1}', '{"tool": ""}', "{x"])

@@ -324,14 +324,15 @@ def test_a_true_sentence_stays_where_the_words_that_were_found_do_not_hold(
     assert (finished.answer.text, finished.answer.short) == (beside, "")  # type: ignore[union-attr]
 
 
-def test_a_true_sentence_does_not_give_way_to_words_in_another_order(
+def test_true_sentences_do_not_give_way_to_words_in_another_order(
     model: Model, collection: Collection
 ) -> None:
     """The model says of those, too, that the passage states them."""
-    collection.add_texts(["Guards at the gate exchange scented signals of the workers."])
+    gate = "Guards at the gate exchange scented signals of the workers."
+    collection.add_texts([f"{gate} Drones at the gate wait for the evening."])
     model.short = "Workers exchange scented guards"
-    beside = "Guards at the gate exchange scented signals of the workers. [1]"
-    written = events(delta(role="assistant", content=beside), last())
+    said = f"{gate} [1] Drones at the gate wait for the evening. [1]"
+    written = events(delta(role="assistant", content=said), last())
 
     def respond(handler: BaseHTTPRequestHandler) -> None:
         streamed = model.script.bodies[-1].get("stream")
@@ -339,4 +340,4 @@ def test_a_true_sentence_does_not_give_way_to_words_in_another_order(
 
     model.script.answers(respond)
     answer = RAG(collection, chat(model.script.url)).ask("What is exchanged at the gate?")
-    assert (answer.text, answer.short) == (beside, "")
+    assert (answer.text, answer.short) == (said, "")

@@ -1,5 +1,7 @@
 """Whether a claim tells what a sentence tells, or only in its words."""
 
+import time
+
 import pytest
 
 from rag.verifying.claims import Claim, Question
@@ -48,6 +50,10 @@ def test_what_is_told_alike_follows(question: str, claim: str, sentence: str) ->
          "The rope carries a weight that held the gate."),
         ("Whom did the guards follow?", "The guards followed the drones.",
          "The guards were followed by the drones."),
+        ("Whom did Anna defeat?", "Anna Berg defeated Maria Lund.",
+         "Anna Berg was defeated by Maria Lund in 1904 at Lunz."),
+        ("Whom did the guards beat?", "The guards beat the drones.",
+         "The guards were beaten by the drones at the gate."),
         ("谁打败了胡蜂？", "胡蜂打败了蜜蜂。", "胡蜂在洞口被蜜蜂打败。"),
         # In another order.
         ("What do guards exchange?", "Guards exchange scented signals",
@@ -64,6 +70,9 @@ def test_what_only_has_the_words_does_not(question: str, claim: str, sentence: s
     assert not told(question, claim, sentence)
 
 
-def test_a_long_text_is_read_in_no_time() -> None:
-    words = " ".join(f"word{n} was made by" for n in range(3000))
-    assert told("What?", words, words)
+@pytest.mark.parametrize("words", ["was made by", "and then", "is", "被", "by the"])
+def test_a_long_text_is_read_in_no_time(words: str) -> None:
+    text = " ".join(f"word{n} {words}" for n in range(2000))
+    started = time.monotonic()
+    told("What?", text, text)
+    assert time.monotonic() - started < 5

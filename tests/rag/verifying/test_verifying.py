@@ -55,9 +55,9 @@ def verdict(
     check: Callable[[int, str], Steps[bool]] = never,
     contexts: tuple[SearchResult, ...] = CONTEXTS,
     strict: bool = False,
-    paraphrases: bool = True,
+    quoted: int = 0,
 ) -> Verdict:
-    verifying = Verifying(question, contexts, check, strict=strict, paraphrases=paraphrases)
+    verifying = Verifying(question, contexts, check, strict=strict, quoted=quoted)
     shown = run(verifying.take(answer))
     found = run(verifying.finish())
     assert shown + found.shown == found.text
@@ -297,14 +297,15 @@ def test_long_texts_take_linear_time(text: str) -> None:
 
 # -- in the passage's own words -------------------------------------------------------------------
 
+HELD = "What is held with a rope?"
 GATE = "The rope carries a weight that held the gate.  Two guards stood at it.\n"
 TURNED = "The weight is held with a rope. [1]"
 
 
-def cautious(answer: str, text: str = GATE) -> Verdict:
+def cautious(answer: str, text: str = GATE, question: str = HELD) -> Verdict:
     """What is shown of an answer that the model affirms, whatever it is."""
     contexts = (passage(text), passage("Nothing of that.", "/notes/c.md"))
-    return verdict("What is held with a rope?", answer, says(True), contexts, paraphrases=False)
+    return verdict(question, answer, says(True), contexts, quoted=2)
 
 
 def test_what_does_not_follow_its_sentence_is_told_in_its_words() -> None:
@@ -316,16 +317,29 @@ def test_what_does_not_follow_its_sentence_is_told_in_its_words() -> None:
     assert (found.supported, found.precision, found.recall) == (True, 1.0, 1.0)
 
 
+@pytest.mark.parametrize("mark", ["- ", "> ", "1. ", "* > "])
+def test_the_shape_of_a_line_is_not_shown(mark: str) -> None:
+    found = cautious(f"- {TURNED}", f"{mark}The rope carries a weight\nthat held the gate.\n")
+    assert found.text == "- The rope carries a weight that held the gate. [1]"
+
+
+def test_a_chinese_sentence_loses_the_blanks_of_its_lines() -> None:
+    text = "绳子挂着重\n物，重物拉住闸\n门。"
+    found = cautious("闸门被绳子拉住。[1]", text, "什么被绳子拉住？")
+    assert found.text == "绳子挂着重物，重物拉住闸门。[1]"
+
+
 def test_what_follows_its_sentence_stays() -> None:
     found = cautious("The rope carries a weight. [1]")
     assert found.text == "The rope carries a weight. [1]"
     assert [one.support for one in found.citations] == ["entailed"]
 
 
-def test_the_same_sentence_is_not_shown_twice() -> None:
-    found = cautious(f"{TURNED} {TURNED} A rope held the weight of the gate. [1]")
-    assert found.text == "The rope carries a weight that held the gate. [1]"
-    assert len(found.citations) == 1
+def test_a_sentence_is_not_shown_twice() -> None:
+    between = "The rope carries a weight. [1]"
+    found = cautious(f"{TURNED} {TURNED} {between} A gate weight is held with a rope. [1]")
+    assert found.text == f"The rope carries a weight that held the gate. [1] {between}"
+    assert len(found.citations) == 2
 
 
 @pytest.mark.parametrize(
@@ -333,23 +347,49 @@ def test_the_same_sentence_is_not_shown_twice() -> None:
     [
         f"The rope of the {'very ' * 80}old mill carries a weight that held the gate.",
         "The rope carries a weight [3] that held the gate.",
+        "The rope carries a weight ［3］ that held the gate.",
+        "The <b>rope</b> carries a weight that held the gate.",
+        "The rope car-\nries a weight that held the gate.",
+        "It carries a weight with a rope that held the gate.",
         "| rope | weight |\n|---|---|\n| carries | held the gate |",
     ],
 )
-def test_what_is_no_sentence_to_be_shown_is_not(text: str) -> None:
+def test_what_is_no_sentence_by_itself_is_not_shown(text: str) -> None:
     found = cautious(TURNED, text)
     assert found.text == TURNED
     assert [one.support for one in found.citations] == ["entailed"]
 
 
-def test_whoever_trusts_paraphrases_reads_them() -> None:
-    question = "What is held with a rope?"
-    assert verdict(question, TURNED, says(True), (passage(GATE),)).text == TURNED
+@pytest.mark.parametrize(
+    ("answer", "question"),
+    [
+        ("Yes, the weight is held with a rope. [1]", "Is the weight held with a rope?"),
+        ("| The weight is held with a rope | [1]", HELD),
+        ("```\nThe weight is held with a rope. [1]\n```", HELD),
+    ],
+)
+def test_an_answer_keeps_its_form(answer: str, question: str) -> None:
+    assert cautious(answer, question=question).text == answer
+
+
+def test_two_passages_that_hold_a_claim_stay_two() -> None:
+    both = (passage(GATE), passage(GATE, "/notes/c.md"))
+    answer = "The weight is held with a rope. [1][2]"
+    assert verdict(HELD, answer, says(True), both, quoted=2).text == answer
+
+
+@pytest.mark.parametrize("quoted", [0, 1])
+def test_only_passages_that_may_be_quoted_are(quoted: int) -> None:
+    contexts = (passage("Nothing of that."), passage(GATE))
+    answer = "The weight is held with a rope. [2]"
+    assert verdict(HELD, answer, says(True), contexts, quoted=quoted).text == answer
 
 
 def test_the_settings_say_whose_word_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     from rag.settings import load_verify_settings
 
+    assert not load_verify_settings().trusts_paraphrases
+    monkeypatch.setenv("WAGGLE_VERIFY_NLI", "")
     assert not load_verify_settings().trusts_paraphrases
     monkeypatch.setenv("WAGGLE_VERIFY_NLI", "some/model")
     assert load_verify_settings().trusts_paraphrases
