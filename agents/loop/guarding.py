@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from langgraph.prebuilt.tool_node import ToolCallRequest
 
 Do = Callable[["ToolCallRequest"], "ToolMessage | Command[Any]"]
+_FAILURES: Final = 2
+"""Times that a call that only reads may fail: a server may come back, a wrong name stays wrong."""
 _STUBBORN: Final = 2
 """Calls on end that were made before, from which on the model has to answer."""
 
@@ -86,24 +88,26 @@ class Guarding(AgentMiddleware[Any, Any, Any]):
     def _fresh(
         self, call: Mapping[str, Any], arguments: Mapping[str, Any], messages: Sequence[BaseMessage]
     ) -> None:
-        """The call was not made before, unless it failed then, or something was changed since.
-        Raises `Stopped`."""
+        """The call was not made before, unless it failed then, and not twice, or something was
+        changed since. Raises `Stopped`."""
         calls = calls_of(messages)
         mine = next(one for one in reversed(calls) if one.id == call["id"])
-        key = key_of(call["name"], arguments)
+        key, failures = key_of(call["name"], arguments), 0
         for one in reversed(calls[: mine.n - 1]):
-            if _has_changed(one) and key_of(one.tool, _used(one)) != key:
+            same = key_of(one.tool, _used(one)) == key
+            if _has_changed(one) and not same:
                 return
-            if key_of(one.tool, _used(one)) == key:
-                self._not_again(one)
+            if same:
+                failures += _has_failed(one)
+                self._not_again(one, failures >= _FAILURES)
 
-    def _not_again(self, earlier: Called) -> None:
+    def _not_again(self, earlier: Called, failed_enough: bool) -> None:
         if earlier.message is None:
             raise Stopped(self._wording.twice())
         told, text = extras(earlier.message), str(earlier.message.text)
         if told.get("rejected"):
             raise Stopped(text, rejected=True)
-        if earlier.error is None:
+        if earlier.error is None or failed_enough:
             raise Stopped(
                 self._wording.repeated(earlier.n, text),
                 tainted=bool(told.get("tainted")),
@@ -215,6 +219,12 @@ def _used(called: Called) -> Mapping[str, Any]:
     told = extras(called.message) if called.message is not None else {}
     arguments: Mapping[str, Any] = told.get("arguments", called.arguments)
     return arguments
+
+
+def _has_failed(called: Called) -> bool:
+    """Whether a call that only reads was made and failed."""
+    told = extras(called.message) if called.message is not None else {}
+    return called.error is not None and told.get("effect") == "read" and "repeated" not in told
 
 
 def _has_changed(called: Called) -> bool:

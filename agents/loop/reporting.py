@@ -15,6 +15,7 @@ from agents.loop.revising import told_of
 from agents.loop.types import Limits, Task
 from indexes.cleaning import one_line
 from indexes.errors import ContextOverflowError
+from indexes.folding import fold
 from indexes.i18n import t
 from rag.marks import ONE_MARK, renumbered
 from rag.models.thinking import without_thoughts
@@ -140,7 +141,7 @@ class Reporting:
         except ContextOverflowError:
             return "", Usage()
         to_global = {n: number for n, (number, _) in enumerate(passages[:shown], 1)}
-        text = _HEADING.sub("", without_thoughts(said["text"])).strip()
+        text = without_goal(_HEADING.sub("", without_thoughts(said["text"])), goal)
         return renumbered(text, to_global), Usage(*said["tokens"])
 
     def _said(self, messages: "list[BaseMessage]") -> Mapping[str, Any]:
@@ -155,6 +156,13 @@ class Reporting:
         request = [[one.type, str(one.text)] for one in messages]
         said: Mapping[str, Any] = self._means.recording.remembered("conclusion", request, make)
         return said
+
+
+def without_goal(text: str, goal: str) -> str:
+    """A text without the lines that only repeat the goal, as it stood in the prompt."""
+    ends = fold(goal).text
+    lines = [one for one in text.splitlines() if not fold(one).text.endswith(ends)]
+    return "\n".join(lines).strip()
 
 
 def closed(

@@ -15,10 +15,10 @@ _STOP = re.compile(r"\n|[。！？｡．]+|[.!?]+")
 _STOPS = "。！？｡．.!?"
 _CLOSING = "”’」』）)》〉〕\"'*_"
 _BETWEEN = r"[ \t]{0,3}"
-_MARK = re.compile(
-    rf"[\[［【]{_BETWEEN}\d{{1,3}}(?:{_BETWEEN}[,，、;；]{_BETWEEN}\d{{1,3}}){{0,9}}{_BETWEEN}[\]］】]"
-)
-_MARK_BEGUN = re.compile(r"[\[［【][\d \t,，、;；]{0,80}\Z")
+_NUMBERS = rf"\d{{1,3}}(?:{_BETWEEN}[,，、;；]{_BETWEEN}\d{{1,3}}){{0,9}}"
+# An answer that was checked before says [?] of what nothing supported.
+_MARK = re.compile(rf"[\[［【]{_BETWEEN}(?:{_NUMBERS}|[?？]){_BETWEEN}[\]］】]")
+_MARK_BEGUN = re.compile(r"[\[［【](?:[\d \t,，、;；]{0,80}|[ \t]{0,3}[?？][ \t]{0,3})\Z")
 _GAP = re.compile(r"\s|[\[［【]|\Z")
 _NUMBER = re.compile(r"\d{1,3}")
 _ABBREVIATION = re.compile(

@@ -242,6 +242,23 @@ def test_the_same_call_is_refused_with_its_earlier_result(agent: Make) -> None:
     assert not run.steps[0].error
 
 
+def test_a_call_that_has_failed_twice_is_not_made_again(agent: Make) -> None:
+    """A server may come back; a name that is wrong stays wrong."""
+    seen: list[str] = []
+
+    def look(at: str) -> str:
+        """Looks somewhere."""
+        seen.append(at)
+        raise ValueError(f"nothing at {at}")
+
+    wrong, other = call("look", at="a"), call("look", at="b")
+    moves = wrong, wrong, other, wrong, say("There is nothing.")
+    run = agent(*moves, tools=[as_tool(look, "read")]).run("Look")
+    assert seen == ["a", "a", "b"]
+    assert "nothing at a" in run.steps[3].observation
+    assert "before, in step 1" in run.steps[3].observation
+
+
 def test_a_model_that_keeps_repeating_itself_has_to_answer(agent: Make) -> None:
     chat = ScriptedAgent(moves=[SEARCH], closing=PRIZE)
     run = agent(chat=chat).run("Which prize did he win?")

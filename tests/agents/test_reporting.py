@@ -1,6 +1,6 @@
 """The numbers of passages in a report."""
 
-from agents.loop.reporting import cited_first
+from agents.loop.reporting import cited_first, without_goal
 from agents.loop.types import Task
 from indexes.types import SearchResult
 from rag.marks import renumbered
@@ -26,3 +26,9 @@ def test_each_mark_gets_its_number() -> None:
 
 def test_a_mark_without_a_number_goes() -> None:
     assert renumbered("One [1]. Two [7], three.", {1: 2}) == "One [2]. Two, three."
+
+
+def test_a_conclusion_does_not_begin_with_the_goal() -> None:
+    goal = "Compare the bees of Lunz."
+    text = f"The goal: {goal}\n\nThey differ. [1]\nCompare the bees of Linz."
+    assert without_goal(text, goal) == "They differ. [1]\nCompare the bees of Linz."

@@ -26,6 +26,14 @@ def test_sentences_become_claims_with_their_marks() -> None:
     assert not any(segment.is_claim for segment in segments("[1] [0] ...\n\n"))
 
 
+def test_what_was_said_of_a_sentence_before_is_no_part_of_it() -> None:
+    text = "Bees dance. [?] They fly. [?] [1] 蜜蜂跳舞。［？］好[?]\nWhy? [really?]"
+    assert [(one.text, one.marks) for one in segments(text)] == [
+        ("Bees dance.", ()), ("They fly.", (1,)), ("蜜蜂跳舞。", ()), ("好", ()), ("Why?", ()),
+        ("[really?]", ()),
+    ]  # fmt: skip
+
+
 def test_a_full_stop_that_stands_again_behind_the_mark_is_dropped() -> None:
     assert segments("蜜蜂跳舞。[1]。好。[2] . Bees fly! [1].[2] Why?") == [
         Segment("", "蜜蜂跳舞。", (1,)),
@@ -44,7 +52,7 @@ def test_a_lead_in_is_no_part_of_the_claim() -> None:
     assert segments("根据资料 [1] 和 [2]，它不易结晶。") == [Segment("", "它不易结晶。", (1, 2))]
 
 
-@given(st.text(alphabet='a1 .。!\n-[],，【】"”根据资料', max_size=80))
+@given(st.text(alphabet='a1 .。!?\n-[],，【】"”根据资料', max_size=80))
 def test_nothing_but_marks_and_lead_ins_is_lost(text: str) -> None:
     kept = "".join(segment.lead + segment.text for segment in segments(text))
     letters = [char for char in text if char == "a"]
