@@ -57,7 +57,7 @@ _SIGN_TOKENS = 3
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """``short`` are the words that answer, as the model copied them. ``confidence``, 0 to 1, grows
+    """``short`` are the words that answer, as the passages have them. ``confidence``, 0 to 1, grows
     with the probability that the passages answer the question with just these words. There are no
     such words where the model found none or too many, and neither is there where the server gives
     no log-probabilities."""
