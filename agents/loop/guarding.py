@@ -93,7 +93,7 @@ class Guarding(AgentMiddleware[Any, Any, Any]):
         calls = calls_of(messages)
         mine = next(one for one in reversed(calls) if one.id == call["id"])
         key, failures = key_of(call["name"], arguments), 0
-        for one in reversed(calls[: mine.n - 1]):
+        for one in reversed([one for one in calls if one.n < mine.n]):
             same = key_of(one.tool, _used(one)) == key
             if _has_changed(one) and not same:
                 return
@@ -224,7 +224,7 @@ def _used(called: Called) -> Mapping[str, Any]:
 def _has_failed(called: Called) -> bool:
     """Whether a call that only reads was made and failed."""
     told = extras(called.message) if called.message is not None else {}
-    return called.error is not None and told.get("effect") == "read" and "repeated" not in told
+    return called.error is not None and "arguments" in told and told["effect"] == "read"
 
 
 def _has_changed(called: Called) -> bool:

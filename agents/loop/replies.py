@@ -246,7 +246,7 @@ def _python_calls(text: str) -> list[Call]:
         body = ast.parse(text, mode="eval").body
         calls = body.elts if isinstance(body, ast.List) else [body]
         return [_python_call(call) for call in calls]
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+    except (SyntaxError, TypeError, ValueError, MemoryError, RecursionError):
         return []
 
 

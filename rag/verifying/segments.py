@@ -15,20 +15,24 @@ _STOP = re.compile(r"\n|[。！？｡．]+|[.!?]+")
 _STOPS = "。！？｡．.!?"
 _CLOSING = "”’」』）)》〉〕\"'*_"
 _BETWEEN = r"[ \t]{0,3}"
-_NUMBERS = rf"\d{{1,3}}(?:{_BETWEEN}[,，、;；]{_BETWEEN}\d{{1,3}}){{0,9}}"
-# An answer that was checked before says [?] of what nothing supported.
-_MARK = re.compile(rf"[\[［【]{_BETWEEN}(?:{_NUMBERS}|[?？]){_BETWEEN}[\]］】]")
+# No passage has the number 0: [0, 1] is an interval. An answer that was checked before says [?]
+# behind a sentence that nothing supported.
+_PLACE = r"[1-9]\d{0,2}"
+_NUMBERS = rf"0|{_PLACE}(?:{_BETWEEN}[,，、;；]{_BETWEEN}{_PLACE}){{0,9}}"
+_UNKNOWN = r"(?<=[\s.!?。！？\]］】][\[［【])[?？]"
+_MARK = re.compile(rf"[\[［【]{_BETWEEN}(?:{_NUMBERS}|{_UNKNOWN}){_BETWEEN}[\]］】]")
 _MARK_BEGUN = re.compile(r"[\[［【](?:[\d \t,，、;；]{0,80}|[ \t]{0,3}[?？][ \t]{0,3})\Z")
 _GAP = re.compile(r"\s|[\[［【]|\Z")
 _NUMBER = re.compile(r"\d{1,3}")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Gen|Col|Sgt|Rev|Hon|vs|cf|al|etc|e\.g|i\.e|No|Nos|Fig|Figs"
-    r"|Eq|Sec|Art|Vol|pp|p|ca|approx|Inc|Ltd|Co|Corp|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)"
+    r"|Eq|Sec|Art|Vol|pp|p|ca|approx|est|figs?|Inc|Ltd|Co|Corp|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov"
+    r"|Dec)"
     r"|\b[A-Z])\.\Z"
 )
 _CJK = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _LEAD_IN = re.compile(
-    r"(?:根据|依据|按照)(?:以上|上述)?(?:资料|文档|段落)[\s和与及、,，]{0,9}(?=\S)"
+    r"(?:根据|依据|按照)(?:以上|上述)?(?:资料|文档|段落)[\s和与及、]{0,9}(?:显示|可知)?[,，]\s*(?=\S)"
     r"|(?:according to|based on) (?:the )?(?:given |provided )?(?:passages?|documents?|text)"
     r"(?: and| ,|,){0,3}\s?,\s?",
     re.IGNORECASE,

@@ -46,7 +46,8 @@ def as_written(words: str, question: str, passages: Iterable[Passage]) -> str:
     the ``question``, on one line, and without a preposition that the question has already said. As
     they are, where none has them, or one has just them; but a figure may stand for another thing in
     digits."""
-    passages, words = list(passages), _without_what_is_asked(words, question)
+    passages = list(passages)
+    words = _without_what_is_asked(words, question, passages)
     value = _value(words)
     if not value and any(passage.find(words) for passage in passages):
         return words
@@ -67,11 +68,16 @@ def as_written(words: str, question: str, passages: Iterable[Passage]) -> str:
     return best
 
 
-def _without_what_is_asked(words: str, question: str) -> str:
-    """«In which case …?» is answered by the case, not by «in» it."""
+def _without_what_is_asked(words: str, question: str, passages: Sequence[Passage]) -> str:
+    """«In which case …?» is answered by the case, not by «in» it; but a book may be called «In Cold
+    Blood»."""
     asked = _ASKED.search(question)
     before = f"{asked['preposition']} " if asked else ""
-    return words[len(before) :] if words.casefold().startswith(before.casefold()) else words
+    if not before or not words.casefold().startswith(before.casefold()):
+        return words
+    named = re.compile(rf"(?<=[\w,;«“\"'] ){re.escape(words)}|[«“\"']{re.escape(words)}")
+    is_name = words[0].isupper() and any(named.search(passage.text) for passage in passages)
+    return words if is_name else words[len(before) :]
 
 
 def _value(words: str) -> frozenset[str]:
@@ -111,9 +117,9 @@ def _chosen(tokens: Sequence[str], wanted: Sequence[str]) -> Iterator[list[int]]
         chosen, left = [first], 0
         for word in wanted[1:]:
             at = chosen[-1] + 1
-            while at < len(tokens) and tokens[at] != word and tokens[at] in _SMALL:
+            while at < len(tokens) and tokens[at] in _SMALL - {word} and left < _BETWEEN:
                 at, left = at + 1, left + 1
-            if at >= len(tokens) or tokens[at] != word or left > _BETWEEN:
+            if at >= len(tokens) or tokens[at] != word:
                 break
             chosen.append(at)
         else:

@@ -30,5 +30,7 @@ def test_a_mark_without_a_number_goes() -> None:
 
 def test_a_conclusion_does_not_begin_with_the_goal() -> None:
     goal = "Compare the bees of Lunz."
-    text = f"The goal: {goal}\n\nThey differ. [1]\nCompare the bees of Linz."
-    assert without_goal(text, goal) == "They differ. [1]\nCompare the bees of Linz."
+    kept = "They differ. [1]\nCompare the bees of Linz.\nI compare the bees of Lunz."
+    assert without_goal(f"The goal: {goal}\n\n{kept}", goal) == kept
+    assert without_goal("目标：比较。\n不同。", "比较。") == "不同。"
+    assert without_goal("They differ.", "？？") == "They differ."

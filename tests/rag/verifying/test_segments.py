@@ -27,11 +27,22 @@ def test_sentences_become_claims_with_their_marks() -> None:
 
 
 def test_what_was_said_of_a_sentence_before_is_no_part_of_it() -> None:
-    text = "Bees dance. [?] They fly. [?] [1] 蜜蜂跳舞。［？］好[?]\nWhy? [really?]"
+    text = "Bees dance. [?] They fly. [?] [1] 蜜蜂跳舞。［？］好 [?]\nWhy? [really?]"
     assert [(one.text, one.marks) for one in segments(text)] == [
         ("Bees dance.", ()), ("They fly.", (1,)), ("蜜蜂跳舞。", ()), ("好", ()), ("Why?", ()),
         ("[really?]", ()),
     ]  # fmt: skip
+
+
+def test_what_looks_like_a_mark_is_text() -> None:
+    for text in ("取值范围为[0, 1]。", "It lies in [0, 1] by default.", "符号[?]表示未知。"):
+        assert [(one.text, one.marks) for one in segments(text)] == [(text, ())]
+
+
+def test_what_only_begins_like_a_lead_in_stays() -> None:
+    text = "根据文档管理办法，合同应在三十日内归档。"
+    assert [one.text for one in segments(text)] == [text]
+    assert [one.text for one in segments("根据资料显示，该厂建于1958年。")] == ["该厂建于1958年。"]
 
 
 def test_a_full_stop_that_stands_again_behind_the_mark_is_dropped() -> None:

@@ -351,6 +351,10 @@ def test_a_sentence_is_not_shown_twice() -> None:
         "The <b>rope</b> carries a weight that held the gate.",
         "The rope car-\nries a weight that held the gate.",
         "It carries a weight with a rope that held the gate.",
+        "The latter carries a weight with a rope that held the gate.",
+        "My rope carries a weight that held the gate.",
+        "“The rope carries a weight that held the gate.",
+        "The rope: carries a weight\nthe gate: that held",
         "| rope | weight |\n|---|---|\n| carries | held the gate |",
     ],
 )

@@ -1,6 +1,7 @@
 """An answer is told in the words of the passage that it was copied from, almost."""
 
 import re
+import time
 from collections import Counter
 
 import pytest
@@ -110,6 +111,19 @@ def test_what_is_there_so_or_not_at_all_stays(text: str, copied: str) -> None:
 )
 def test_what_the_question_says_is_not_said_again(question: str, copied: str, written: str) -> None:
     assert as_written(copied, question, read("She lives in Lunz since 1904.")) == written
+
+
+def test_a_name_keeps_its_preposition() -> None:
+    passages = read("Capote describes the murders in the book In Cold Blood.")
+    question = "In which book did Capote describe the murders?"
+    assert as_written("In Cold Blood", question, passages) == "In Cold Blood"
+
+
+@pytest.mark.parametrize(("text", "words"), [("的" * 20_000, "的人"), ("a " * 20_000, "a x")])
+def test_a_long_text_is_read_in_no_time(text: str, words: str) -> None:
+    started = time.monotonic()
+    assert as_written(words, "What?", read(text)) == words
+    assert time.monotonic() - started < 10
 
 
 def test_words_that_stand_somewhere_as_they_are_are_kept() -> None:
