@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from agents.loop.arguments import tool_named
@@ -39,6 +40,8 @@ _PARAMETER: Final = re.compile(
 )
 _PYTHON: Final = re.compile(r"\[?\s*[\w.-]+\(.*\)\s*\]?", re.DOTALL)
 _MAX_PYTHON: Final = 8000
+_MOST_BROKEN: Final = 64
+"""Openings of something that cannot be read, after which no more are tried."""
 _OPEN_ANSWER: Final = re.compile(r'"answer"\s*:\s*"((?:[^"\\]|\\.)*)\\?\Z', re.DOTALL)
 
 
@@ -122,7 +125,7 @@ def _edges(text: str) -> Iterator[tuple[int, str]]:
     """The text, and what may stand alone at its end, or at its beginning."""
     stripped = text.strip()
     yield text.index(stripped) if stripped else 0, stripped
-    for opening in re.finditer(r"[\[{]", text):
+    for opening in islice(re.finditer(r"[\[{]", text), _MOST_BROKEN):
         try:
             _, end = decode_at(text, opening.start())
         except Unfit:
@@ -168,12 +171,12 @@ def _json_calls(text: str) -> list[Call]:
 
 def _objects(text: str) -> list[Any]:
     """Every JSON object in ``text``, those within others left out, and what is broken."""
-    found, at = [], 0
-    while (start := text.find("{", at)) >= 0:
+    found, at, broken = [], 0, 0
+    while broken < _MOST_BROKEN and (start := text.find("{", at)) >= 0:
         try:
             value, at = decode_at(text, start)
         except Unfit:
-            at = start + 1
+            at, broken = start + 1, broken + 1
         else:
             found.append(value)
     return found

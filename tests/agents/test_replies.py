@@ -1,6 +1,7 @@
 """Calls in whatever form a model writes them, and text that only speaks of calls."""
 
 import json
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -199,6 +200,15 @@ def test_of_an_answer_that_was_cut_off_the_beginning_stays() -> None:
         assert begun is not None
         assert 'He said "bees" \\ 蜜蜂.\nEnd'.startswith(begun)
     assert answer_begun(step({"tool": "today", "arguments": {}})[:40]) is None
+
+
+@pytest.mark.parametrize("text", ["[" * 16_000, "{" * 16_000, '{"a":' * 4000, "[{" * 8000])
+def test_a_model_that_runs_wild_is_read_in_no_time(text: str) -> None:
+    started = time.monotonic()
+    assert calls_in(text, NAMES).answer == text
+    with suppress(Unfit):
+        step_in(text, NAMES, last=True)
+    assert time.monotonic() - started < 5
 
 
 @given(st.text(alphabet="{}[]()\"'`,:=<>\\\n ab1", max_size=60))
