@@ -43,6 +43,8 @@ _COVERED: Final = 0.6
 _SAME: Final = 0.8
 """Share of the goal's words that a task holds where it comes to the same."""
 _WORD: Final = re.compile(r"[a-z]{4,}|\d+|[\u3400-\u9fff](?=([\u3400-\u9fff]))")
+_LETTER: Final = re.compile(r"[^\W\d_]")
+"""A small model writes the numbers of tasks for tasks."""
 _NUMBERED: Final = re.compile(
     r"^\s*(?:[-*•]|\(?\d{1,2}[.)、:：](?!\d)|(?:task|step|任务|步骤)\s*\d+\s*[:：.])\s*",
     re.IGNORECASE,
@@ -256,7 +258,7 @@ def _fresh(texts: Sequence[str], known: set[str]) -> list[str]:
     for text in texts:
         plain = _NUMBERED.sub("", one_line(text, _CHARACTERS), count=1)
         key = _key(plain)
-        if key and key not in seen:
+        if _LETTER.search(key) and key not in seen:
             seen.add(key)
             found.append(plain)
     return found

@@ -151,6 +151,11 @@ def test_no_task_comes_back() -> None:
     assert found[2:] == (Task(3, "Find the date"),)
 
 
+def test_a_number_is_no_task() -> None:
+    tasks = (Task(1, "Find offer A", "done", "5"), Task(2, "Find offer B"))
+    assert extended(tasks, ["2", "Task 2.", "3."], GOAL, 6) == tasks
+
+
 def test_new_tasks_fill_the_room_only() -> None:
     tasks = (Task(1, "a", "done", "x"), Task(2, "b"))
     assert len(extended(tasks, ["c", "d"], GOAL, 2)) == 3
