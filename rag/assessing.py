@@ -97,9 +97,7 @@ class Assessor:
             words = " ".join(bare(split_reply(reply.text).answer).split())
             if is_refusal(words):
                 return Assessment("", 0.0, usage)
-            passages = [Passage(number, context) for number, context in enumerate(contexts, 1)]
-            words = yield from work(lambda: as_written(words, question, passages))
-            exact = yield from work(lambda: _exact(prompts, question, words, contexts))
+            words, exact = yield from work(lambda: _exact(prompts, question, words, contexts))
             judgements = [*(tasks[name] for name in ABOUT_PASSAGES), exact]
             signs = yield from ask_all(chat, judgements, max_tokens=_SIGN_TOKENS, **_TOLD)
         except ContextOverflowError:
@@ -125,12 +123,11 @@ def confidence_of(signs: "Sequence[AIMessage]", lang: str) -> float | None:
     return 1 / (1 + math.exp(-fmean(odds)))
 
 
-def text_beside(words: str, question: str, contexts: Sequence[SearchResult]) -> str:
+def text_beside(words: str, question: str, passages: Sequence[Passage]) -> str:
     """The sentence that holds ``words``, of several the one nearest to the question, with its
     neighbours and headings; where none does, the sentence most like the question. On one line: a
     document shall not write the lines of the prompt that it stands in."""
     asked = asked_words(question)
-    passages = [Passage(number, context) for number, context in enumerate(contexts, 1)]
     places = [(p, p.touched(span)[0]) for p in passages for span in p.find(words) if p.units]
     if places:
         passage, index = max(places, key=lambda at: at[0].around(at[1]).words.held(asked))
@@ -157,10 +154,14 @@ def _tasks(
 
 def _exact(
     prompts: PromptLibrary, question: str, words: str, contexts: Sequence[SearchResult]
-) -> "list[BaseMessage]":
-    text = text_beside(words, question, contexts)
+) -> "tuple[str, list[BaseMessage]]":
+    """The words that were copied as the passages have them, and the messages of the last
+    judgement about them."""
+    passages = [Passage(number, context) for number, context in enumerate(contexts, 1)]
+    words = as_written(words, question, passages)
+    text = text_beside(words, question, passages)
     values = {"text": text, "question": " ".join(question.split()), "short": words}
-    return turns_of(prompts.get(EXACT, prompt_language(question)), values)
+    return words, turns_of(prompts.get(EXACT, prompt_language(question)), values)
 
 
 def _thought(reply: "AIMessage") -> bool:

@@ -9,7 +9,7 @@ nothing else, and stands alone in a fence, or at the beginning or the end of the
 import ast
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -99,8 +99,8 @@ def calls_in(text: str, names: Collection[str]) -> Choice:
     none, all of it is the answer."""
     for calls, start in _readings(text, names):
         if calls:
-            named = tuple(Call(tool_named(names, one.tool), one.arguments) for one in calls)
-            return Choice(text[:start].strip().removesuffix("```json").strip(), named)
+            thought = text[:start].strip().removesuffix("```json").strip()
+            return Choice(thought, _named(calls, names))
     return Choice(answer=text.strip())
 
 
@@ -271,7 +271,7 @@ def _offered(calls: list[Call], names: Collection[str]) -> list[Call]:
 
 
 def _with_names(choice: Choice, names: Collection[str]) -> Choice:
-    calls = tuple(Call(tool_named(names, one.tool), one.arguments) for one in choice.calls)
+    calls = _named(choice.calls, names)
     return Choice(choice.thought, calls or _meant(choice.answer, names), choice.answer)
 
 
@@ -281,7 +281,11 @@ def _meant(answer: str, names: Collection[str]) -> tuple[Call, ...]:
     they make up as its result."""
     first = answer.strip().partition("\n")[0].strip()
     whole = first if first.startswith("[") and first.endswith("]") else answer.strip()
-    calls = _offered(_python_calls(whole), names) if names else []
+    return _named(_offered(_python_calls(whole), names), names) if names else ()
+
+
+def _named(calls: Iterable[Call], names: Collection[str]) -> tuple[Call, ...]:
+    """The calls with the names of the tools that are meant."""
     return tuple(Call(tool_named(names, one.tool), one.arguments) for one in calls)
 
 

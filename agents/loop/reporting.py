@@ -160,16 +160,10 @@ class Reporting:
 
 def without_goal(text: str, goal: str) -> str:
     """A text without the lines that only repeat the goal, as it stood in the prompt."""
-    told = fold(goal).text
-    said = (told, f"the goal: {told}", f"goal: {told}", f"目标：{told}", f"目标:{told}")
-    lines = [
-        one for one in text.splitlines() if not told or fold(one).text not in map(_folded, said)
-    ]
-    return "\n".join(lines).strip()
-
-
-def _folded(text: str) -> str:
-    return fold(text).text
+    if not fold(goal).text:
+        return text.strip()
+    said = {fold(f"{label}{goal}").text for label in ("", "the goal: ", "goal: ", "目标：")}
+    return "\n".join(one for one in text.splitlines() if fold(one).text not in said).strip()
 
 
 def closed(

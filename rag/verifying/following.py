@@ -18,7 +18,7 @@ from rag.verifying.spans import Span
 _IN_ORDER: Final = 0.8
 """The share of the words that both have which must follow the sentence's order."""
 _PASSIVE: Final = r"\b(?:am|is|are|was|were|be|been|being|gets?|got) "
-_SUFFERING: Final = re.compile(rf"{_PASSIVE}(?:(?P<first>\w+)(?: (?P<second>\w+))?)")
+_SUFFERING: Final = re.compile(rf"{_PASSIVE}(\w+)(?: (\w+))?")
 _DOING: Final = re.compile(
     r"\b(\w+) (?:the|an?|his|her|its|their|this|that|these|those|it|them|him|me|us|you)\b"
 )

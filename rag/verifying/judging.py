@@ -29,8 +29,6 @@ _TOGETHER = 0.5
 asked."""
 _SEVERAL = 2
 """Words of the question, from which the model need not be asked for an answer in words."""
-_BESIDE = 0.3
-"""The weight of what is told beside a sentence."""
 _RIVAL = 0.7
 """The share of what the best sentence tells of the question that the one with the answer must."""
 
@@ -116,16 +114,11 @@ def _places(passage: Passage, claim: Claim, found: list[range]) -> list[range]:
 def _asked_for(passage: Passage, places: list[range], asked: list[str]) -> range | None:
     """The place that tells most of what is asked, unless a sentence without the answer tells
     clearly more: then that one answers the question, and otherwise."""
-
-    def tells(index: int) -> float:
-        unit, near = passage.units[index], passage.around(index)
-        return unit.words.held(asked) + near.words.held(asked) * _BESIDE
-
-    best = max(places, key=lambda place: (tells(place[0]), -place[0]), default=None)
+    best = max(places, key=lambda at: (passage.tells(at[0], asked), -at[0]), default=None)
     if best is None or not asked:
         return best
-    most = max(tells(index) for index in range(len(passage.units)))
-    return best if tells(best[0]) >= _RIVAL * most else None
+    most = max(passage.tells(index, asked) for index in range(len(passage.units)))
+    return best if passage.tells(best[0], asked) >= _RIVAL * most else None
 
 
 def _said_together(passage: Passage, index: int, claim: Claim, asked: list[str]) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from rag.verifying.spans import Span, spans
 from rag.verifying.words import Vocabulary
 
 _CLAUSE = re.compile(r"[,;，；、](?!\s?\d)|\b(?:and|while|but|whereas)\b(?!\s\d)")
+_BESIDE = 0.3
+"""The weight of what is told beside a sentence."""
 # Words that turn what follows into its opposite, and figures that go on across a match.
 _TURNING = re.compile(r"(?:[不没未无非勿莫]|(?:\b(?:not|never|no|cannot)|\bn t|n't) ?)\Z")
 _NUMERAL = frozenset("零〇一二三四五六七八九十百千万亿两")
@@ -89,6 +91,11 @@ class Passage:
             text = "\n".join([self.heading.text, *near])
             self._around[index] = Unit(self.units[index].span, text)
         return self._around[index]
+
+    def tells(self, index: int, asked: Collection[str]) -> float:
+        """How much of the words of a question a unit tells, with a little for its neighbours."""
+        near = self.around(index).words
+        return self.units[index].words.held(asked) + near.held(asked) * _BESIDE
 
     def beside(self, index: int) -> list[int]:
         """A unit with its neighbours, in a table with the names of its columns."""

@@ -48,7 +48,7 @@ _MONTH = (
     r"(?P<word>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
     r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
 )
-_HAN_NUMBER = "[零〇一二三四五六七八九十百千万亿两]"
+HAN_NUMBER = "[零〇一二三四五六七八九十百千万亿两]"
 _YEAR = r"(?P<y>\d{4})"
 _DAY = r"(?P<d>\d{1,2})"
 _DATES = tuple(
@@ -65,13 +65,13 @@ _DATES = tuple(
 )
 _TIME = re.compile(r"(?<!\d)(\d{1,2}):(\d\d)(?::\d\d)?(?!\d)")
 _DECADE = re.compile(r"(?<!\d)(\d{2,4})(?:'?s\b|\s?年代)")
-_HAN_DATE = re.compile(rf"{_HAN_NUMBER}{{1,4}}(?=\s?[年月日号])")
+_HAN_DATE = re.compile(rf"{HAN_NUMBER}{{1,4}}(?=\s?[年月日号])")
 # A hyphen after a letter or a digit joins; it is no sign.
 _FIGURE = r"(?P<figure>(?:(?<![a-z\d%)])-)?(?<![\da-z_.])\d+(?:,\d{3})*(?:\.\d+)*)"
 _SCALE = r"(?P<scale>\s?(?:hundred|thousand|million|billion|trillion)\b|\s?[百千万亿]{1,3})?"
 _NUMBER = re.compile(
     rf"(?P<hundredths>百分之\s?)?(?:{_FIGURE}{_SCALE}"
-    rf"|(?P<han>{_HAN_NUMBER}{{1,20}}(?:点{_HAN_NUMBER}{{1,9}})?))"
+    rf"|(?P<han>{HAN_NUMBER}{{1,20}}(?:点{HAN_NUMBER}{{1,9}})?))"
     r"(?P<percent>\s?(?:%|percent\b|per cent\b|个百分点))?"
 )
 _MINUS = re.compile(r"(?<!\w)(?:minus |零下\s?)(?=\d)|零下\s?(?=\d)")

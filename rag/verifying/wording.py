@@ -13,7 +13,7 @@ import rjieba
 
 from indexes.folding import HAN, fold, is_han
 from rag.verifying.passages import Passage
-from rag.verifying.quantities import NUMBER_WORDS, claimed
+from rag.verifying.quantities import HAN_NUMBER, NUMBER_WORDS, claimed
 from rag.verifying.words import asked_words, line_of
 
 _TOKEN: Final = re.compile(rf"{HAN}|\d+(?:[.,]\d+)*%?|[^\W\d_]+(?:['’][^\W\d_]+)*|[^\W_]+")
@@ -22,8 +22,6 @@ _SMALL: Final = frozenset(("and", "the", "a", "an", "of", "的", "了", "和", "
 _BETWEEN: Final = 2
 _MOST: Final = 24
 """Words of an answer; nothing longer is looked for."""
-_BESIDE: Final = 0.3
-"""The weight of what the neighbours of a sentence tell."""
 _ASKED: Final = re.compile(
     r"\b(?P<preposition>in|on|at|by|from|to|for|of|with|under|during|through|into)"
     r" (?:which|what|whose|whom)\b",
@@ -31,9 +29,8 @@ _ASKED: Final = re.compile(
 )
 _PERCENT: Final = r"(?:\s?(?:%|percent\b|per cent\b))?"
 _WORDS: Final = "|".join(NUMBER_WORDS)
-_HAN_FIGURE: Final = "[零〇一二三四五六七八九十百千万亿两]"
 _FIGURE: Final = re.compile(
-    rf"百分之\s?(?:\d+(?:\.\d+)?|{_HAN_FIGURE}+)|(?<!第){_HAN_FIGURE}+(?:点{_HAN_FIGURE}+)?"
+    rf"百分之\s?(?:\d+(?:\.\d+)?|{HAN_NUMBER}+)|(?<!第){HAN_NUMBER}+(?:点{HAN_NUMBER}+)?"
     rf"|(?<![\w.,\-−])\d+(?:,\d{{3}})*(?:\.\d+)?{_PERCENT}(?![.,]?\d|[a-z])"
     rf"|\b(?:{_WORDS})(?:(?:[\s-]|\sand\s)(?:{_WORDS}))*\b{_PERCENT}",
     re.IGNORECASE,
@@ -62,8 +59,10 @@ def as_written(words: str, question: str, passages: Iterable[Passage]) -> str:
                 found = _figure_in(unit.text, value) if value & unit.values else ""
             else:
                 found = _words_in(unit.text, words)
-            told = unit.words.held(asked) + passage.around(index).words.held(asked) * _BESIDE
-            if found and (told > most or (told == most and found == words)):
+            if not found:
+                continue
+            told = passage.tells(index, asked)
+            if told > most or (told == most and found == words):
                 best, most = found, told
     return best
 
@@ -98,10 +97,11 @@ def _words_in(text: str, words: str) -> str:
     if not 1 < len(wanted) <= _MOST or re.search(r"[-−]\d", words):
         return ""
     tokens = [(fold(match[0]).text, match.span()) for match in _TOKEN.finditer(text)]
-    edges = _edges(text)
+    places = list(_chosen([token for token, _ in tokens], wanted))
+    edges = _edges(text) if places else set()
     parts = [
         (tokens[chosen[0]][1][0], tokens[chosen[-1]][1][1])
-        for chosen in _chosen([token for token, _ in tokens], wanted)
+        for chosen in places
         if all(tokens[i][1][0] in edges for i in (chosen[0], *_behind_gaps(chosen)))
         and tokens[chosen[-1]][1][1] in edges
     ]

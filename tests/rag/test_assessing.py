@@ -16,6 +16,7 @@ from rag import RAG
 from rag.assessing import confidence_of, text_beside
 from rag.thresholds import Threshold, keep_thresholds
 from rag.types import Token
+from rag.verifying.passages import Passage
 from tests.rag.asking import chat, last
 from tests.rag.scripted_server import Script, delta, events, reply, scripted_server, whole
 
@@ -185,7 +186,7 @@ def test_a_row_of_a_table_is_shown_with_its_columns() -> None:
     context = SearchResult(
         1, 0.5, "id", "/t.md", "Hives", None, ("List",), 0, len(table), table, {}
     )  # fmt: skip
-    text = text_beside("1920", "When was B opened?", [context])
+    text = text_beside("1920", "When was B opened?", [Passage(1, context)])
     assert "Opened" in text
     assert "1920" in text
     assert "1921" not in text
@@ -196,7 +197,7 @@ def test_a_row_of_a_table_is_shown_with_its_columns() -> None:
 def test_the_words_stand_in_the_text_however_long_it_is() -> None:
     long = "so " * 900 + "the queen lives for five years " + "and so on " * 900 + "."
     context = SearchResult(1, 0.5, "id", "/t.md", "T", None, (), 0, len(long), long, {})
-    text = text_beside("five years", "How long does the queen live?", [context])
+    text = text_beside("five years", "How long does the queen live?", [Passage(1, context)])
     assert "five years" in text
     assert len(text) < 1300
 
