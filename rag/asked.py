@@ -270,7 +270,7 @@ class Asked:
         awaited = self._assessment.short if self._prompt.technique == "short-first" else ""
         return Verifying(
             self._alone, self.contexts, self._check, strict=self._strict, awaited=awaited,
-            quoted=0 if load_verify_settings().trusts_paraphrases else len(self.contexts),
+            quoted=load_verify_settings().quoted(len(self.contexts)),
         )  # fmt: skip
 
     def _checker(self, chat: "BaseChatModel") -> Check:

@@ -116,10 +116,11 @@ class VerifySettings(BaseModel):
     nli: str | None = None
     paraphrases: bool | None = None
 
-    @property
-    def trusts_paraphrases(self) -> bool:
-        """``paraphrases``, or what it is by default."""
-        return bool(self.nli) if self.paraphrases is None else self.paraphrases
+    def quoted(self, passages: int) -> int:
+        """Of how many of the first ``passages`` the own words are shown where a claim does not
+        follow them: all, or none."""
+        trusted = bool(self.nli) if self.paraphrases is None else self.paraphrases
+        return 0 if trusted else passages
 
 
 def load_verify_settings(**options: object) -> VerifySettings:

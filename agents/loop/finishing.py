@@ -158,7 +158,7 @@ class Ending:
         known = len(self._contexts)
         verifying = Verifying(
             self._goal, [*self._contexts, *self._results], self._check(),
-            quoted=0 if load_verify_settings().trusts_paraphrases else known,
+            quoted=load_verify_settings().quoted(known),
         )  # fmt: skip
         yield from verifying.take(text)
         verdict = yield from verifying.finish()

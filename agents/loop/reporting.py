@@ -17,7 +17,7 @@ from indexes.cleaning import one_line
 from indexes.errors import ContextOverflowError
 from indexes.folding import fold
 from indexes.i18n import t
-from rag.marks import ONE_MARK, renumbered
+from rag.marks import numbers_in, renumbered
 from rag.models.thinking import without_thoughts
 from rag.prompting.fencing import as_data
 from rag.prompts import is_refusal, prompt_language, task_messages
@@ -195,7 +195,7 @@ def cited_first(
     """The passages with their numbers: those that findings name, then the others. Where there is no
     room for all, the last ones are left out."""
     numbered = dict(enumerate(contexts, 1))
-    named = [int(n) for task in tasks for n in ONE_MARK.findall(task.finding)]
+    named = [n for task in tasks for n in numbers_in(task.finding)]
     order = dict.fromkeys([*(n for n in named if n in numbered), *numbered])
     return [(n, numbered[n]) for n in order]
 

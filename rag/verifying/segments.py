@@ -2,6 +2,9 @@
 
 Where a sentence ends depends only on characters that have come: however the answer is cut into
 pieces, the sentences are the same. Each character is looked at a bounded number of times.
+
+A block of code is one sentence: ``values[1]`` in it is no mark. Models also fence what they say in
+words; that is told by a mark behind a full stop, and cut like any other text.
 """
 
 import re
@@ -21,9 +24,21 @@ _PLACE = r"[1-9]\d{0,2}"
 _NUMBERS = rf"0|{_PLACE}(?:{_BETWEEN}[,，、;；]{_BETWEEN}{_PLACE}){{0,9}}"
 _UNKNOWN = r"(?<=[\s.!?。！？\]］】][\[［【])[?？]"
 _MARK = re.compile(rf"[\[［【]{_BETWEEN}(?:{_NUMBERS}|{_UNKNOWN}){_BETWEEN}[\]］】]")
+_IN_WORDS = re.compile(rf"[。！？｡．.!?]{_BETWEEN}{_MARK.pattern}[ \t]*(?:\n|\Z)")
+"""A mark that tells words from code."""
 _MARK_BEGUN = re.compile(r"[\[［【](?:[\d \t,，、;；]{0,80}|[ \t]{0,3}[?？][ \t]{0,3})\Z")
 _GAP = re.compile(r"\s|[\[［【]|\Z")
 _NUMBER = re.compile(r"\d{1,3}")
+_FENCE = "```"
+_OPENED = re.compile(r"```[^`\n]*\n")
+_OPENED_IN_PART = re.compile(r"`{1,2}|```[^`\n]{0,80}")
+_CLOSED = re.compile(r"\n[ \t]{0,9}```[ \t]*(?=\n|\Z|[\[［【])")
+_FENCE_LENGTH = 16
+"""Characters, from its line break, that a closing fence has at most."""
+_MARKS = re.compile(rf"(?:\s{{0,3}}{_MARK.pattern})*")
+_CODE = r"`[^`\n]+`"
+_CODE_OR_MARK = re.compile(rf"{_CODE}|{_MARK.pattern}")
+_ANY_CODE = re.compile(rf"```[^`\n]*(?s:\n.*?)(?:{_CLOSED.pattern}|\Z)|{_CODE}")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Gen|Col|Sgt|Rev|Hon|vs|cf|al|etc|e\.g|i\.e|No|Nos|Fig|Figs"
     r"|Eq|Sec|Art|Vol|pp|p|ca|approx|est|figs?|Inc|Ltd|Co|Corp|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov"
@@ -42,21 +57,41 @@ _LEAD_IN = re.compile(
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A sentence of the answer: the white space and list mark before it, its ``text`` without
-    marks, and the numbers of the passages that it names."""
+    marks, and the numbers of the passages that it names. Of code the text has its fences."""
 
     lead: str
     text: str
     marks: tuple[int, ...]
 
     @property
+    def is_code(self) -> bool:
+        """Whether it is a block of code, or a fence."""
+        return self.text.startswith(_FENCE)
+
+    @property
+    def said(self) -> str:
+        """The text without fences."""
+        if not self.is_code:
+            return self.text
+        inside = self.text.partition("\n")[2]
+        return inside[: inside.rfind(_FENCE)].strip() if inside.endswith(_FENCE) else inside.strip()
+
+    @property
     def is_claim(self) -> bool:
         """Whether it says anything: rules and fences do not."""
-        return any(char.isalnum() for char in self.text)
+        return any(char.isalnum() for char in self.said)
 
     @property
     def is_whole(self) -> bool:
         """Whether it ends as a sentence does."""
         return self.text.rstrip(_CLOSING)[-1:] in tuple(_STOPS)
+
+
+def code_in(text: str) -> Iterator[tuple[int, int]]:
+    """Where code stands in a text, within sentences and in blocks; words in fences are none."""
+    for match in _ANY_CODE.finditer(text):
+        if not (match[0].startswith(_FENCE) and _IN_WORDS.search(match[0])):
+            yield match.span()
 
 
 class Segments:
@@ -81,7 +116,7 @@ class Segments:
             end, self._seen = _end(text, start, start + self._seen, last=last)
             if end is None:
                 break
-            yield _segment(text[start:end])
+            yield from _segments(text[start:end])
             start, self._seen = end, 0
         self._text = text[start:]
 
@@ -92,6 +127,10 @@ def _end(text: str, start: int, seen: int, *, last: bool) -> tuple[int | None, i
     begin = _LEAD.match(text, start).end()  # type: ignore[union-attr]
     if begin == len(text):
         return (begin if last else None), 0
+    if _OPENED.match(text, begin):
+        return _end_of_code(text, start, max(begin, seen), last=last)
+    if not last and _OPENED_IN_PART.fullmatch(text, begin):
+        return None, 0
     for match in _STOP.finditer(text, max(begin, seen)):
         if match.start() - begin >= _LONGEST:
             break
@@ -103,6 +142,18 @@ def _end(text: str, start: int, seen: int, *, last: bool) -> tuple[int | None, i
     if len(text) - begin >= _LONGEST:
         return begin + _LONGEST, 0
     return (len(text) if last else None), len(text) - start
+
+
+def _end_of_code(text: str, start: int, seen: int, *, last: bool) -> tuple[int | None, int]:
+    """Like `_end`, for a block of code: behind its fence, and the marks behind that."""
+    closed = _CLOSED.search(text, seen)
+    if closed is None:
+        return (len(text) if last else None), max(0, len(text) - start - _FENCE_LENGTH)
+    end = _MARKS.match(text, closed.end()).end()  # type: ignore[union-attr]
+    rest = text[end:].lstrip()
+    if not last and (not rest or _MARK_BEGUN.match(rest)):
+        return None, closed.start() - start
+    return end, 0
 
 
 def _after(text: str, stop: re.Match[str], *, last: bool) -> int | None:
@@ -142,13 +193,31 @@ def _after(text: str, stop: re.Match[str], *, last: bool) -> int | None:
     return -1 if following.islower() or short else end
 
 
-def _segment(raw: str) -> Segment:
+def _segments(raw: str) -> Iterator[Segment]:
+    """What was cut as one sentence: words in fences are several."""
     lead = _LEAD.match(raw)[0]  # type: ignore[index]
-    body = raw[len(lead) :]
+    fenced = _OPENED.match(raw, len(lead))
+    if fenced is None:
+        yield _segment(lead, raw[len(lead) :])
+    elif _IN_WORDS.search(raw, fenced.end()):
+        yield Segment(lead, fenced[0].rstrip(), ())
+        inside = Segments()
+        yield from inside.feed(raw[fenced.end() - 1 :])
+        yield from inside.close()
+    else:
+        closed = _CLOSED.search(raw, fenced.end() - 1)
+        end = closed.end() if closed else len(raw)
+        marks = dict.fromkeys(int(n) for n in _NUMBER.findall(raw[end:]))
+        yield Segment(lead, raw[len(lead) : end].rstrip(), tuple(marks))
+
+
+def _segment(lead: str, body: str) -> Segment:
     parts: list[str] = []
     marks: dict[int, None] = {}
     last = 0
-    for match in _MARK.finditer(body):
+    for match in _CODE_OR_MARK.finditer(body):
+        if match[0][0] == "`":
+            continue
         parts.append(body[last : match.start()].rstrip())
         marks.update(dict.fromkeys(int(n) for n in _NUMBER.findall(match[0])))
         last = match.end()

@@ -75,7 +75,6 @@ class Verifying:
         self._held: list[str] = []
         self._text = ""
         self._said: tuple[str, tuple[int, ...]] | None = None
-        self._fenced = False
         self._supported = False
         self._citations: list[Citation] = []
         self._marks = self._marks_held = self._claims = self._claims_held = 0
@@ -131,9 +130,8 @@ class Verifying:
 
     def _checked(self, segment: Segment) -> Steps[tuple[str, bool]]:
         """A segment with corrected marks, and whether a passage holds it."""
-        claim = Claim(segment.text, self._question)
+        claim = Claim(segment.said, self._question)
         if not segment.is_claim:
-            self._fenced ^= segment.text.startswith("```")
             return segment.lead + segment.text, False
         before, self._said = self._said, (fold(segment.text).text, segment.marks)
         if segment.marks and self._said == before:
@@ -157,7 +155,8 @@ class Verifying:
     def _shown(self, claim: Claim, segment: Segment, findings: list[Finding]) -> str:
         """A claim that passages hold, with their numbers."""
         text = segment.text
-        if quote := self._quote(claim, findings):
+        quote = "" if segment.is_code else self._quote(claim, findings)
+        if quote:
             if quote in self._quotes:
                 return ""
             self._quotes.add(quote)
@@ -167,10 +166,10 @@ class Verifying:
         return f"{segment.lead}{_marked(text, marks)}"
 
     def _quote(self, claim: Claim, findings: list[Finding]) -> str:
-        """What is shown of a passage instead of a claim, if anything. A row of a table or a line
-        of code would be no such any more."""
+        """What is shown of a passage instead of a claim, if anything. A row of a table would be
+        none any more."""
         [first, *others] = findings
-        if others or first.number > self._quoted or self._fenced or claim.text.startswith("|"):
+        if others or first.number > self._quoted or claim.text.startswith("|"):
             return ""
         return quote_for(claim, self._passages[first.number - 1], first)
 
@@ -217,4 +216,7 @@ class Verifying:
 
 
 def _marked(text: str, marks: str) -> str:
+    """A text and its marks; those of a block of code stand below it."""
+    if text.startswith("```"):
+        return f"{text}\n{marks}"
     return f"{text}{'' if text[-1:] in _FULL_STOPS else ' '}{marks}"

@@ -8,7 +8,8 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from rag.chat_model import AnsweringModel
 from rag.conversing import Said, conversation_of
-from rag.marks import numbers_in, without_marks
+from rag.marks import numbers_in, placed, renumbered, without_marks
+from rag.types import Citation
 
 WORDS = st.text("ab.。 \n(", max_size=6)
 NUMBERS = st.lists(st.integers(1, 120), min_size=1, max_size=4)
@@ -45,6 +46,37 @@ def test_examples_of_marks() -> None:
     assert (
         without_marks("a[0] = list[int], [link](x), [1234]") == "a = list[int], [link](x), [1234]"
     )
+
+
+CODE = "```py\nx = values[1]\n```"
+
+
+def test_code_has_no_marks() -> None:
+    text = f"So [2].\n{CODE}\n[1]\nIt is `values[3]`. [4]\n```\nx[5]"
+    assert numbers_in(text) == (2, 1, 4)
+    assert without_marks(text) == f"So.\n{CODE}\nIt is `values[3]`.\n```\nx[5]"
+    other = renumbered(text, {1: 7, 2: 8, 4: 9, 3: 1, 5: 1})
+    assert other == text.replace("\n[1]", "\n[7]").replace("[2]", "[8]").replace("[4]", "[9]")
+
+
+def test_a_citation_is_not_placed_in_code() -> None:
+    cited = Citation(
+        number=1,
+        claim="",
+        source="a",
+        title="",
+        page=None,
+        start=0,
+        end=1,
+        quote="",
+        support="verbatim",
+    )
+    text = f"{CODE}\n[1]"
+    assert list(placed(text, [cited, cited])) == [(len(CODE) + 1, cited), (len(text), cited)]
+
+
+def test_marks_of_words_in_fences_are_marks() -> None:
+    assert without_marks("```\nBees see red. [1]\n```") == "```\nBees see red.\n```"
 
 
 ROLES = st.sampled_from(["system", "user", "assistant"])

@@ -1,5 +1,6 @@
 """An answer is cut into sentences, each with the passages it names."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,3 +69,46 @@ def test_nothing_but_marks_and_lead_ins_is_lost(text: str) -> None:
     kept = "".join(segment.lead + segment.text for segment in segments(text))
     letters = [char for char in text if char == "a"]
     assert [char for char in kept if char == "a"] == letters
+
+
+def test_code_keeps_what_looks_like_a_mark() -> None:
+    code = "```python\nlast = values[1]\nprint(last) # [2]\n```"
+    first, block, then = segments(f"Take the second. [2]\n{code}\n[1]\nIt is `values[1]` then. [3]")
+    assert (first.text, first.marks) == ("Take the second.", (2,))
+    assert (block.text, block.marks, block.is_code) == (code, (1,), True)
+    assert block.said == "last = values[1]\nprint(last) # [2]"
+    assert (then.text, then.marks) == ("It is `values[1]` then.", (3,))
+
+
+@pytest.mark.parametrize("fence", ["```", "```text", "  ```"])
+def test_words_in_fences_are_sentences(fence: str) -> None:
+    found = segments(f"{fence}\nBees see red. [1]\nThey do not. [2]\n```\nSo it is.")
+    assert [(s.text, s.marks) for s in found if s.is_claim] == [
+        ("Bees see red.", (1,)), ("They do not.", (2,)), ("So it is.", ()),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["```", "``", "```\n", "```python\nx = a[1]", "```\n```", "```py\n```\n```\nx[1]\n``` [2]"],
+)
+def test_a_block_that_is_not_whole_is_kept(text: str) -> None:
+    said = "".join(s.lead + s.text for s in segments(text))
+    assert said == text.removesuffix(" [2]").rstrip() or said == text
+
+
+@given(
+    st.lists(
+        st.sampled_from(["```", "`", "\n", "py", " ", "a[1]", "So it is.", "[2]", "- ", "。"])
+    ),
+    st.data(),
+)
+def test_code_is_cut_alike_however_it_comes(parts: list[str], data: st.DataObject) -> None:
+    text = "".join(parts)
+    taking, found, at = Segments(), list[Segment](), 0
+    while at < len(text):
+        size = data.draw(st.integers(1, 5))
+        found += taking.feed(text[at : at + size])
+        at += size
+    assert [*found, *taking.close()] == segments(text)
+    assert "".join(one.lead + one.text for one in segments(text)).count("a") == text.count("a")

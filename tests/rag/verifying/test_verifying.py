@@ -369,7 +369,7 @@ def test_what_is_no_sentence_by_itself_is_not_shown(text: str) -> None:
     [
         ("Yes, the weight is held with a rope. [1]", "Is the weight held with a rope?"),
         ("| The weight is held with a rope | [1]", HELD),
-        ("```\nThe weight is held with a rope. [1]\n```", HELD),
+        ("```\nThe weight is held with a rope.\n```\n[1]", HELD),
     ],
 )
 def test_an_answer_keeps_its_form(answer: str, question: str) -> None:
@@ -392,10 +392,10 @@ def test_only_passages_that_may_be_quoted_are(quoted: int) -> None:
 def test_the_settings_say_whose_word_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     from rag.settings import load_verify_settings
 
-    assert not load_verify_settings().trusts_paraphrases
+    assert load_verify_settings().quoted(3) == 3
     monkeypatch.setenv("WAGGLE_VERIFY_NLI", "")
-    assert not load_verify_settings().trusts_paraphrases
+    assert load_verify_settings().quoted(3) == 3
     monkeypatch.setenv("WAGGLE_VERIFY_NLI", "some/model")
-    assert load_verify_settings().trusts_paraphrases
+    assert load_verify_settings().quoted(3) == 0
     monkeypatch.setenv("WAGGLE_VERIFY_PARAPHRASES", "false")
-    assert not load_verify_settings().trusts_paraphrases
+    assert load_verify_settings().quoted(3) == 3
