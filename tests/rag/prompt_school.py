@@ -15,9 +15,9 @@ from tests.rag.evaluation_server import USAGE
 from tests.rag.scripted_server import delta, events, reply, scripted_server, whole
 
 COLOURS = ("amber", "crimson", "indigo", "ochre", "violet", "teal", "ivory")
-NAMES = [a + b for a in ("Bel", "Dor", "Fen", "Gar", "Kol", "Mur", "Ras", "Tav")
+NAMES = [a + b for a in ("Bel", "Dor", "Fen", "Gar", "Kol")
          for b in ("bridge", "field", "ham", "moor", "stead", "wick")]  # fmt: skip
-MISSING = [a + b for a in ("Ost", "Pel", "Wim") for b in ("bridge", "field", "ham", "moor")]
+MISSING = [a + b for a in ("Ost", "Pel") for b in ("bridge", "field", "ham", "moor")]
 MAGIC = "Copy the colour"
 LESSON = f"{MAGIC} from the passage about that very town, and nothing else."
 
@@ -27,7 +27,7 @@ def colour(name: str) -> str:
 
 
 def write_set(folder: Path) -> None:
-    """The set ``squad_en`` under ``folder``: 48 questions with an answer, 12 without."""
+    """The set ``squad_en`` under ``folder``: 30 questions with an answer, 8 without."""
     text = "The flag of {} is {}. It hangs in the hall."
     corpus = [{"id": n, "title": n, "text": text.format(n, colour(n))} for n in NAMES]
     queries = [
