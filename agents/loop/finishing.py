@@ -21,7 +21,7 @@ from agents.loop.observing import Called, calls_of, extras, late
 from agents.loop.recording import Recording
 from agents.loop.replaying import Replaying
 from agents.loop.types import Limits, RunStatus
-from agents.loop.wording import Wording
+from agents.loop.wording import Wording, without_request
 from indexes.errors import ContextOverflowError, EndpointError
 from indexes.i18n import t
 from indexes.types import SearchResult
@@ -218,7 +218,8 @@ class Ending:
             messages = asked(len(contexts))
             if not room_for(self._limits, self._messages, messages):
                 return ""
-            return (yield from self._said("closing", messages))
+            said = yield from self._said("closing", messages)
+            return without_request(said, self._goal)
         except ContextOverflowError:
             return ""
 

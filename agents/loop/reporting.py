@@ -13,9 +13,9 @@ from agents.loop.leaving import performed
 from agents.loop.limits import room_for
 from agents.loop.revising import told_of
 from agents.loop.types import Limits, Task
+from agents.loop.wording import without_request
 from indexes.cleaning import one_line
 from indexes.errors import ContextOverflowError
-from indexes.folding import fold
 from indexes.i18n import t
 from rag.marks import numbers_in, renumbered
 from rag.models.thinking import without_thoughts
@@ -141,7 +141,7 @@ class Reporting:
         except ContextOverflowError:
             return "", Usage()
         to_global = {n: number for n, (number, _) in enumerate(passages[:shown], 1)}
-        text = without_goal(_HEADING.sub("", without_thoughts(said["text"])), goal)
+        text = without_request(_HEADING.sub("", without_thoughts(said["text"])), goal)
         return renumbered(text, to_global), Usage(*said["tokens"])
 
     def _said(self, messages: "list[BaseMessage]") -> Mapping[str, Any]:
@@ -156,14 +156,6 @@ class Reporting:
         request = [[one.type, str(one.text)] for one in messages]
         said: Mapping[str, Any] = self._means.recording.remembered("conclusion", request, make)
         return said
-
-
-def without_goal(text: str, goal: str) -> str:
-    """A text without the lines that only repeat the goal, as it stood in the prompt."""
-    if not fold(goal).text:
-        return text.strip()
-    said = {fold(f"{label}{goal}").text for label in ("", "the goal: ", "goal: ", "目标：")}
-    return "\n".join(one for one in text.splitlines() if fold(one).text not in said).strip()
 
 
 def closed(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final, Literal
 
+from indexes.folding import fold
 from rag.prompts import prompt_language
 
 _SYSTEM: Final = {
@@ -54,14 +55,15 @@ _BEYOND: Final = {
     "en": "This call was not made: the limit of {steps} steps is reached.",
     "zh": "这个调用没有执行：已达到 {steps} 步的上限。",
 }
+_NO_MORE: Final = {"en": "No more can be looked up.", "zh": "不能再查找了。"}
 _CLOSING: Final = {
     "en": (
-        "{results}The goal: {goal}\n\nNo more can be looked up. Answer the goal from what stands "
+        "{results}The goal: {goal}\n\n{no_more} Answer the goal from what stands "
         "above, in a few sentences. Behind each sentence put the number of its passage, as in [1]. "
         "Say what is still not known."
     ),
     "zh": (
-        "{results}目标：{goal}\n\n不能再查找了。只根据上面的内容用几句话回答目标，每句话后面标出"
+        "{results}目标：{goal}\n\n{no_more}只根据上面的内容用几句话回答目标，每句话后面标出"
         "段落编号，如 [1]。还不知道的也要说明。"
     ),
 }
@@ -121,8 +123,23 @@ class Wording:
         """The request for an answer with what is known; ``results`` are what tools returned beside
         passages."""
         told = _RESULTS[self.lang].format(results="\n".join(results)) if results else ""
-        return _CLOSING[self.lang].format(goal=goal, results=told)
+        no_more = _NO_MORE[self.lang]
+        return _CLOSING[self.lang].format(goal=goal, results=told, no_more=no_more)
 
     def found(self) -> str:
         """What stands above the best passages where no answer could be written."""
         return _FOUND[self.lang]
+
+
+def without_request(text: str, goal: str) -> str:
+    """A text without the lines that only repeat the goal, as it stood in the request, and without
+    what the request begins with. Small models write both before they answer."""
+    labels = ("", "the goal: ", "goal: ", "目标：") if fold(goal).text else ()
+    said = {fold(f"{label}{goal}").text for label in labels}
+    kept = []
+    for line in text.splitlines():
+        if fold(line).text not in said:
+            for no_more in _NO_MORE.values():
+                line = line.removeprefix(no_more)  # noqa: PLW2901
+            kept.append(line)
+    return "\n".join(kept).strip()

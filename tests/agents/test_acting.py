@@ -333,8 +333,10 @@ def test_a_run_that_learns_nothing_more_ends(agent: Make) -> None:
 
 
 def test_a_stopped_run_ends_with_what_is_known(agent: Make) -> None:
-    chat = ScriptedAgent(moves=[SEARCH, wandering], closing=PRIZE)
-    run = agent(chat=chat, limits=Limits(steps=2)).run("Which prize did he win?")
+    goal = "Which prize did he win?"
+    said = f"The goal: {goal}\n\nNo more can be looked up. {PRIZE}"
+    chat = ScriptedAgent(moves=[SEARCH, wandering], closing=said)
+    run = agent(chat=chat, limits=Limits(steps=2)).run(goal)
     assert (run.status, run.answer) == ("stopped", PRIZE)
     assert [one.support for one in run.citations] == ["verbatim"]
     assert run.usage.prompt_tokens == 300

@@ -1,7 +1,8 @@
 """The numbers of passages in a report."""
 
-from agents.loop.reporting import cited_first, without_goal
+from agents.loop.reporting import cited_first
 from agents.loop.types import Task
+from agents.loop.wording import Wording, without_request
 from indexes.types import SearchResult
 from rag.marks import renumbered
 
@@ -28,9 +29,12 @@ def test_a_mark_without_a_number_goes() -> None:
     assert renumbered("One [1]. Two [7], three.", {1: 2}) == "One [2]. Two, three."
 
 
-def test_a_conclusion_does_not_begin_with_the_goal() -> None:
+def test_what_was_asked_for_is_no_part_of_the_reply() -> None:
     goal = "Compare the bees of Lunz."
     kept = "They differ. [1]\nCompare the bees of Linz.\nI compare the bees of Lunz."
-    assert without_goal(f"The goal: {goal}\n\n{kept}", goal) == kept
-    assert without_goal("目标：比较。\n不同。", "比较。") == "不同。"
-    assert without_goal("They differ.", "？？") == "They differ."
+    assert without_request(f"The goal: {goal}\n\n{kept}", goal) == kept
+    assert without_request("目标：比较。\n不同。", "比较。") == "不同。"
+    assert without_request("They differ.", "？？") == "They differ."
+    no_more = Wording(goal).closing(goal, ()).split("\n\n")[1].split(" Answer")[0]
+    assert without_request(f"{goal}\n\n{no_more} They differ.", goal) == "They differ."
+    assert without_request("不能再查找了。不同。", "比较。") == "不同。"
