@@ -85,3 +85,5 @@ def keep_thresholds(home: Path, model: str, thresholds: Mapping[str, Threshold])
             t("The file {file} cannot be written: {reason}.", file=file,
               reason=error.strerror or error)
         ) from error  # fmt: skip
+    finally:
+        new.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """Notes stay in their folder, whatever they are called and whatever lies there."""
 
 import os
-import signal
 import stat
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from langchain_core.tools import BaseTool
 from agents.toolbox.effects import effect_of, is_tainted
 from agents.toolbox.notes import note_tools
 from indexes.errors import SourceError, UsageError
+from tests.full_disk import no_file_beyond
 
 Tools = dict[str, BaseTool]
 
@@ -150,17 +150,9 @@ def test_half_a_character_is_written_all_the_same(tools: Tools) -> None:
 
 
 def test_a_full_disk_leaves_the_earlier_note(tools: Tools, folder: Path) -> None:
-    resource = pytest.importorskip("resource")
     write(tools, "plan", "first")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
-    try:
-        with pytest.raises(OSError, match="large"):
-            write(tools, "plan", "x" * 5_000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, before)
+    with no_file_beyond(1_000), pytest.raises(OSError, match="large"):
+        write(tools, "plan", "x" * 5_000)
     assert read(tools, "plan") == "first"
     assert [file.name for file in folder.iterdir()] == ["plan.md"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexes.errors import DamagedError, UsageError
+from indexes.errors import DamagedError, SourceError, UsageError
 from rag.evaluation.calibration import (
     Scored,
     apply_threshold,
@@ -19,6 +19,7 @@ from rag.evaluation.calibration import (
 from rag.evaluation.datasets import Question
 from rag.evaluation.records import Outcome, Reply
 from rag.thresholds import UNFITTED, load_calibration, threshold_of
+from tests.full_disk import no_file_beyond
 
 SCORED = st.lists(
     st.builds(Scored, st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.9]), st.booleans(), st.booleans()),
@@ -121,6 +122,14 @@ def test_what_cannot_be_fitted_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="higher --rate"):
         calibrate(tmp_path, "pupil", "run-1", both, "short", 0.1)
     assert not list(tmp_path.iterdir())
+
+
+def test_where_there_is_no_room_the_thresholds_stay(tmp_path: Path) -> None:
+    calibrate(tmp_path, "pupil", "run-1", [outcome(1, 0.9, "beech")], "short", 0.1)
+    with no_file_beyond(10), pytest.raises(SourceError, match="cannot be written"):
+        calibrate(tmp_path, "pupil", "run-2", [outcome(1, 0.3, "beech")], "short", 0.1)
+    assert threshold_of(tmp_path, "pupil", "en") == 0.9
+    assert [file.name for file in tmp_path.iterdir()] == ["calibration.json"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', json.dumps({"models": {"m": 3}})])
