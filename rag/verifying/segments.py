@@ -47,11 +47,13 @@ _ABBREVIATION = re.compile(
 )
 _CJK = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _LEAD_IN = re.compile(
-    r"(?:根据|依据|按照)(?:以上|上述)?(?:资料|文档|段落)[\s和与及、]{0,9}(?:显示|可知)?[,，]\s*(?=\S)"
+    r"(?:根据|依据|按照)(?:以上|上述)?(?:资料|文档|段落)[\s和与及、]{0,9}(?:显示|可知)?"
+    r"(?:[,，]\s*(?=\S)|[。．.]?\Z)"
     r"|(?:according to|based on) (?:the )?(?:given |provided )?(?:passages?|documents?|text)"
-    r"(?: and| ,|,){0,3}\s?,\s?",
+    r"(?: and| ,|,){0,3}(?:\s?,\s?|\s?\.?\Z)",
     re.IGNORECASE,
 )
+"""Words that only say where the answer is from, in front of a sentence or in place of one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,18 @@ def test_a_lead_in_is_no_part_of_the_claim() -> None:
     assert segments("根据资料 [1] 和 [2]，它不易结晶。") == [Segment("", "它不易结晶。", (1, 2))]
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["根据资料。", "根据资料 [1] 和 [2]。", "根据以上资料显示 [2]", "According to the passages.",
+     "Based on the text [1]."],
+)  # fmt: skip
+def test_a_lead_in_to_nothing_is_no_claim(said: str) -> None:
+    first, second = segments(f"约 46 摄氏度。[2]{said}")
+    assert (first.text, first.marks) == ("约 46 摄氏度。", (2,))
+    assert not second.is_claim
+    assert second.text == ""
+
+
 @given(st.text(alphabet='a1 .。!?\n-[],，【】"”根据资料', max_size=80))
 def test_nothing_but_marks_and_lead_ins_is_lost(text: str) -> None:
     kept = "".join(segment.lead + segment.text for segment in segments(text))
