@@ -2,63 +2,71 @@
 stand for. What looks like one within code is none."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rag.types import Citation
-from rag.verifying.segments import code_in
+from rag.verifying.code import blocks_in, in_code, is_glued
 from rag.verifying.verifying import UNSUPPORTED
 
 _MARK = re.compile(r"[ \t]{0,3}\[(\?|\d{1,3}(?:[ ]?[,，、][ ]?\d{1,3}){0,9})\]")
-_LINE_OF_MARKS = re.compile(rf"(?<=```)\n(?={_MARK.pattern})")
-"""The marks of a block of code stand in the line below it."""
 _NUMBER = re.compile(r"\d+")
+_ANY_MARK = re.compile(r"\[(?:\?|\d{1,6})\]")
 _ONE_MARK = re.compile(r" ?\[(\d{1,6})\]")
 """A mark of a single passage, as answers that were verified have them, and the space before it."""
 
 
 def without_marks(text: str) -> str:
-    """``text`` without its marks, and without the spaces before them."""
-    bare = _LINE_OF_MARKS.sub("", text)
-    return _outside_code(bare, lambda part: _MARK.sub("", part))
+    """``text`` without its marks, and without the spaces before them, or the line break where they
+    stand below a block of code."""
+    ends = {end for _, end in blocks_in(text)}
+    parts, last = [], 0
+    for match in _marks(_MARK, text):
+        below = match.start() - 1 in ends and text[match.start() - 1] == "\n"
+        parts.append(text[last : match.start() - below])
+        last = match.end()
+    return "".join([*parts, text[last:]])
 
 
 def numbers_in(text: str) -> tuple[int, ...]:
     """The numbers that the marks of ``text`` name, each once, in their order."""
-    bare = _outside_code(text, str, code="")
-    found = (number for mark in _MARK.findall(bare) for number in _NUMBER.findall(mark))
+    found = (number for mark in _marks(_MARK, text) for number in _NUMBER.findall(mark[1]))
     return tuple(dict.fromkeys(map(int, found)))
 
 
 def renumbered(text: str, numbers: Mapping[int, int]) -> str:
     """The text with other numbers of passages; a mark without one goes."""
-
-    def other(match: re.Match[str]) -> str:
+    parts, last = [], 0
+    for match in _marks(_ONE_MARK, text):
         number = numbers.get(int(match[1]))
-        return "" if number is None else match[0].replace(match[1], str(number))
-
-    return _outside_code(text, lambda part: _ONE_MARK.sub(other, part))
+        other = "" if number is None else match[0].replace(match[1], str(number))
+        parts += [text[last : match.start()], other]
+        last = match.end()
+    return "".join([*parts, text[last:]])
 
 
 def placed(text: str, citations: Sequence[Citation]) -> Iterator[tuple[int, Citation]]:
     """Each citation with the place of its mark in ``text``, in characters; the end of the text for
     one without a mark. Marks come in the order of their citations."""
+    marks = list(_marks(_ANY_MARK, text))
     after = 0
-    # Places stay: blanks stand for the code.
-    marked = _outside_code(text, str, code=" ")
     for citation in citations:
         unsupported = citation.support == "unsupported"
-        mark = UNSUPPORTED if unsupported else f"[{citation.number}]"
-        at = marked.find(mark, after)
-        if at >= 0:
-            after = at + len(mark)
-        yield (at if at >= 0 else len(text)), citation
+        wanted = UNSUPPORTED if unsupported else f"[{citation.number}]"
+        found = (n for n in range(after, len(marks)) if marks[n][0] == wanted)
+        number = next(found, None)
+        if number is None:
+            yield len(text), citation
+        else:
+            yield marks[number].start(), citation
+            after = number + 1
 
 
-def _outside_code(text: str, change: Callable[[str], str], code: str | None = None) -> str:
-    """The text, its parts outside of code changed, each character of code replaced by ``code``."""
-    parts, last = [], 0
-    for start, end in code_in(text):
-        kept = text[start:end] if code is None else code * (end - start)
-        parts += [change(text[last:start]), kept]
-        last = end
-    return "".join([*parts, change(text[last:])])
+def _marks(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The marks that are no code."""
+    blocks = list(blocks_in(text))
+    for match in pattern.finditer(text):
+        at = text.index("[", match.start())
+        line = text.rfind("\n", 0, at) + 1
+        within = any(start <= at < end for start, end in blocks)
+        if not within and not (in_code(text, line, at) and is_glued(text, at)):
+            yield match

@@ -3,18 +3,29 @@
 Where a sentence ends depends only on characters that have come: however the answer is cut into
 pieces, the sentences are the same. Each character is looked at a bounded number of times.
 
-A block of code is one sentence: ``values[1]`` in it is no mark. Models also fence what they say in
-words; that is told by a mark behind a full stop, and cut like any other text.
+A block of code (`rag.verifying.code`) is one sentence.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rag.verifying.code import (
+    FENCE,
+    FENCE_LENGTH,
+    closing,
+    in_code,
+    inside,
+    is_block,
+    is_fence,
+    is_glued,
+    opening,
+)
+
 _LONGEST = 2000
 """Characters after which a sentence without an end is cut."""
 _LEAD = re.compile(r"\s*(?:(?:[-*•]|\d{1,2}[.)、])[ \t]+)?")
-_STOP = re.compile(r"\n|[。！？｡．]+|[.!?]+")
+_STOP = re.compile(rf"\n|(?={FENCE})|[。！？｡．]+|[.!?]+")
 _STOPS = "。！？｡．.!?"
 _CLOSING = "”’」』）)》〉〕\"'*_"
 _BETWEEN = r"[ \t]{0,3}"
@@ -24,21 +35,9 @@ _PLACE = r"[1-9]\d{0,2}"
 _NUMBERS = rf"0|{_PLACE}(?:{_BETWEEN}[,，、;；]{_BETWEEN}{_PLACE}){{0,9}}"
 _UNKNOWN = r"(?<=[\s.!?。！？\]］】][\[［【])[?？]"
 _MARK = re.compile(rf"[\[［【]{_BETWEEN}(?:{_NUMBERS}|{_UNKNOWN}){_BETWEEN}[\]］】]")
-_IN_WORDS = re.compile(rf"[。！？｡．.!?]{_BETWEEN}{_MARK.pattern}[ \t]*(?:\n|\Z)")
-"""A mark that tells words from code."""
 _MARK_BEGUN = re.compile(r"[\[［【](?:[\d \t,，、;；]{0,80}|[ \t]{0,3}[?？][ \t]{0,3})\Z")
 _GAP = re.compile(r"\s|[\[［【]|\Z")
 _NUMBER = re.compile(r"\d{1,3}")
-_FENCE = "```"
-_OPENED = re.compile(r"```[^`\n]*\n")
-_OPENED_IN_PART = re.compile(r"`{1,2}|```[^`\n]{0,80}")
-_CLOSED = re.compile(r"\n[ \t]{0,9}```[ \t]*(?=\n|\Z|[\[［【])")
-_FENCE_LENGTH = 16
-"""Characters, from its line break, that a closing fence has at most."""
-_MARKS = re.compile(rf"(?:\s{{0,3}}{_MARK.pattern})*")
-_CODE = r"`[^`\n]+`"
-_CODE_OR_MARK = re.compile(rf"{_CODE}|{_MARK.pattern}")
-_ANY_CODE = re.compile(rf"```[^`\n]*(?s:\n.*?)(?:{_CLOSED.pattern}|\Z)|{_CODE}")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Gen|Col|Sgt|Rev|Hon|vs|cf|al|etc|e\.g|i\.e|No|Nos|Fig|Figs"
     r"|Eq|Sec|Art|Vol|pp|p|ca|approx|est|figs?|Inc|Ltd|Co|Corp|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov"
@@ -67,33 +66,23 @@ class Segment:
 
     @property
     def is_code(self) -> bool:
-        """Whether it is a block of code, or a fence."""
-        return self.text.startswith(_FENCE)
+        """Whether it is a block of code."""
+        return is_block(self.text)
 
     @property
     def said(self) -> str:
-        """The text without fences."""
-        if not self.is_code:
-            return self.text
-        inside = self.text.partition("\n")[2]
-        return inside[: inside.rfind(_FENCE)].strip() if inside.endswith(_FENCE) else inside.strip()
+        """The text; of a block of code what is between the fences."""
+        return inside(self.text) if self.is_code else self.text
 
     @property
     def is_claim(self) -> bool:
         """Whether it says anything: rules and fences do not."""
-        return any(char.isalnum() for char in self.said)
+        return any(char.isalnum() for char in self.said) and not is_fence(self.text)
 
     @property
     def is_whole(self) -> bool:
-        """Whether it ends as a sentence does."""
-        return self.text.rstrip(_CLOSING)[-1:] in tuple(_STOPS)
-
-
-def code_in(text: str) -> Iterator[tuple[int, int]]:
-    """Where code stands in a text, within sentences and in blocks; words in fences are none."""
-    for match in _ANY_CODE.finditer(text):
-        if not (match[0].startswith(_FENCE) and _IN_WORDS.search(match[0])):
-            yield match.span()
+        """Whether it ends as a sentence does. Code does anywhere."""
+        return self.is_code or self.text.rstrip(_CLOSING)[-1:] in tuple(_STOPS)
 
 
 class Segments:
@@ -102,6 +91,7 @@ class Segments:
     def __init__(self) -> None:
         self._text = ""
         self._seen = 0
+        self._fenced = False
 
     def feed(self, piece: str) -> Iterator[Segment]:
         """The sentences that are whole now."""
@@ -115,54 +105,57 @@ class Segments:
     def _whole(self, *, last: bool) -> Iterator[Segment]:
         text, start = self._text, 0
         while start < len(text):
-            end, self._seen = _end(text, start, start + self._seen, last=last)
+            begin = _LEAD.match(text, start).end()  # type: ignore[union-attr]
+            ending = _end if self._fenced else _end_or_block
+            end, self._seen = ending(text, begin, max(begin, start + self._seen), last=last)
             if end is None:
+                self._seen -= start
                 break
-            yield from _segments(text[start:end])
+            segment = _segment(text[start:begin], text[begin:end])
+            self._fenced ^= is_fence(segment.text)
+            yield segment
             start, self._seen = end, 0
         self._text = text[start:]
 
 
-def _end(text: str, start: int, seen: int, *, last: bool) -> tuple[int | None, int]:
-    """Where the sentence at ``start`` ends, or nothing yet; and up to where, from ``start``, it is
-    certain not to end. ``last``: no more text comes."""
-    begin = _LEAD.match(text, start).end()  # type: ignore[union-attr]
+def _end_or_block(text: str, begin: int, seen: int, *, last: bool) -> tuple[int | None, int]:
+    """Like `_end`, where a block of code may begin."""
+    opened = opening(text, begin, last=last)
+    if opened is None or opened.is_code is False:
+        return _end(text, begin, seen, last=last)
+    if opened.is_code is None:
+        return None, begin
+    end = closing(text, opened, seen)
+    if end is not None and (last or end < len(text)):
+        return end, end
+    return (len(text) if last else None), max(begin, len(text) - FENCE_LENGTH)
+
+
+def _end(text: str, begin: int, seen: int, *, last: bool) -> tuple[int | None, int]:
+    """Where the sentence at ``begin`` ends, or nothing yet; and up to where it is certain not to
+    end. ``last``: no more text comes."""
     if begin == len(text):
-        return (begin if last else None), 0
-    if _OPENED.match(text, begin):
-        return _end_of_code(text, start, max(begin, seen), last=last)
-    if not last and _OPENED_IN_PART.fullmatch(text, begin):
-        return None, 0
-    for match in _STOP.finditer(text, max(begin, seen)):
+        return (begin if last else None), begin
+    for match in _STOP.finditer(text, seen):
         if match.start() - begin >= _LONGEST:
             break
+        if match[0] != "\n" and (match.end() == begin or in_code(text, begin, match.start())):
+            continue
         after = _after(text, match, last=last)
         if after is None:
-            return None, match.start() - start
+            return None, match.start()
         if after >= 0:
-            return after, 0
+            return after, after
     if len(text) - begin >= _LONGEST:
-        return begin + _LONGEST, 0
-    return (len(text) if last else None), len(text) - start
-
-
-def _end_of_code(text: str, start: int, seen: int, *, last: bool) -> tuple[int | None, int]:
-    """Like `_end`, for a block of code: behind its fence, and the marks behind that."""
-    closed = _CLOSED.search(text, seen)
-    if closed is None:
-        return (len(text) if last else None), max(0, len(text) - start - _FENCE_LENGTH)
-    end = _MARKS.match(text, closed.end()).end()  # type: ignore[union-attr]
-    rest = text[end:].lstrip()
-    if not last and (not rest or _MARK_BEGUN.match(rest)):
-        return None, closed.start() - start
-    return end, 0
+        return begin + _LONGEST, begin
+    return (len(text) if last else None), max(begin, len(text) - FENCE_LENGTH)
 
 
 def _after(text: str, stop: re.Match[str], *, last: bool) -> int | None:
     """The end of the sentence that may end at ``stop``, with its closing quotes and its marks, and
     the full stop that models put behind those once more; -1 where none ends, ``None`` where what
     has come does not tell."""
-    if stop[0] == "\n":
+    if stop[0] in ("", "\n"):
         return stop.start()
     end = stop.end()
     while end < len(text) and text[end] in _CLOSING:
@@ -195,30 +188,16 @@ def _after(text: str, stop: re.Match[str], *, last: bool) -> int | None:
     return -1 if following.islower() or short else end
 
 
-def _segments(raw: str) -> Iterator[Segment]:
-    """What was cut as one sentence: words in fences are several."""
-    lead = _LEAD.match(raw)[0]  # type: ignore[index]
-    fenced = _OPENED.match(raw, len(lead))
-    if fenced is None:
-        yield _segment(lead, raw[len(lead) :])
-    elif _IN_WORDS.search(raw, fenced.end()):
-        yield Segment(lead, fenced[0].rstrip(), ())
-        inside = Segments()
-        yield from inside.feed(raw[fenced.end() - 1 :])
-        yield from inside.close()
-    else:
-        closed = _CLOSED.search(raw, fenced.end() - 1)
-        end = closed.end() if closed else len(raw)
-        marks = dict.fromkeys(int(n) for n in _NUMBER.findall(raw[end:]))
-        yield Segment(lead, raw[len(lead) : end].rstrip(), tuple(marks))
-
-
 def _segment(lead: str, body: str) -> Segment:
+    if is_block(body):
+        fence = body[: len(body) - len(body.lstrip("`"))]
+        whole = body.rstrip()
+        return Segment(lead, whole if whole.endswith(fence) else f"{whole}\n{fence}", ())
     parts: list[str] = []
     marks: dict[int, None] = {}
     last = 0
-    for match in _CODE_OR_MARK.finditer(body):
-        if match[0][0] == "`":
+    for match in _MARK.finditer(body):
+        if in_code(body, 0, match.start()) and is_glued(body, match.start()):
             continue
         parts.append(body[last : match.start()].rstrip())
         marks.update(dict.fromkeys(int(n) for n in _NUMBER.findall(match[0])))

@@ -8,6 +8,7 @@ from indexes.types import SearchResult, page_at
 from rag.steps import Steps
 from rag.types import Citation
 from rag.verifying.claims import Claim, Question
+from rag.verifying.code import is_block
 from rag.verifying.judging import Check, Finding, judge, nearness
 from rag.verifying.passages import Passage
 from rag.verifying.quoting import quote_for
@@ -131,6 +132,8 @@ class Verifying:
     def _checked(self, segment: Segment) -> Steps[tuple[str, bool]]:
         """A segment with corrected marks, and whether a passage holds it."""
         claim = Claim(segment.said, self._question)
+        if not segment.text:
+            return "", False
         if not segment.is_claim:
             return segment.lead + segment.text, False
         before, self._said = self._said, (fold(segment.text).text, segment.marks)
@@ -217,6 +220,6 @@ class Verifying:
 
 def _marked(text: str, marks: str) -> str:
     """A text and its marks; those of a block of code stand below it."""
-    if text.startswith("```"):
+    if is_block(text):
         return f"{text}\n{marks}"
     return f"{text}{'' if text[-1:] in _FULL_STOPS else ' '}{marks}"

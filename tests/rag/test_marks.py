@@ -75,6 +75,19 @@ def test_a_citation_is_not_placed_in_code() -> None:
     assert list(placed(text, [cited, cited])) == [(len(CODE) + 1, cited), (len(text), cited)]
 
 
+def test_a_single_backtick_is_no_code() -> None:
+    text = "The ` bridge is old. [1] It is long. [1] The ` was new. [2] See `x. [3] and `y. [4]"
+    assert numbers_in(text) == (1, 2, 3, 4)
+    assert renumbered(text, {1: 5, 2: 6, 3: 7, 4: 8}) == (
+        "The ` bridge is old. [5] It is long. [5] The ` was new. [6] See `x. [7] and `y. [8]"
+    )
+
+
+def test_brackets_in_a_line_of_code_stay() -> None:
+    assert without_marks("```\n[1, 2]\n```") == "```\n[1, 2]\n```"
+    assert without_marks("```py\n[1, 2]\n```\n[1][2]\nSo.") == "```py\n[1, 2]\n```\nSo."
+
+
 def test_marks_of_words_in_fences_are_marks() -> None:
     assert without_marks("```\nBees see red. [1]\n```") == "```\nBees see red.\n```"
 

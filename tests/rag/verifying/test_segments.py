@@ -83,38 +83,66 @@ def test_nothing_but_marks_and_lead_ins_is_lost(text: str) -> None:
     assert [char for char in kept if char == "a"] == letters
 
 
+CODE = "```python\nlast = values[1]\nprint(last) # [2]\n```"
+
+
 def test_code_keeps_what_looks_like_a_mark() -> None:
-    code = "```python\nlast = values[1]\nprint(last) # [2]\n```"
-    first, block, then = segments(f"Take the second. [2]\n{code}\n[1]\nIt is `values[1]` then. [3]")
-    assert (first.text, first.marks) == ("Take the second.", (2,))
-    assert (block.text, block.marks, block.is_code) == (code, (1,), True)
-    assert block.said == "last = values[1]\nprint(last) # [2]"
-    assert (then.text, then.marks) == ("It is `values[1]` then.", (3,))
-
-
-@pytest.mark.parametrize("fence", ["```", "```text", "  ```"])
-def test_words_in_fences_are_sentences(fence: str) -> None:
-    found = segments(f"{fence}\nBees see red. [1]\nThey do not. [2]\n```\nSo it is.")
-    assert [(s.text, s.marks) for s in found if s.is_claim] == [
-        ("Bees see red.", (1,)), ("They do not.", (2,)), ("So it is.", ()),
+    found = segments(f"Take the second. [2]\n{CODE}\n[1]\nIt is `values[1]` then. [3]")
+    assert [(one.text, one.marks, one.is_code) for one in found] == [
+        ("Take the second.", (2,), False), (CODE, (), True), ("", (1,), False),
+        ("It is `values[1]` then.", (3,), False),
     ]  # fmt: skip
+    assert found[1].said == "last = values[1]\nprint(last) # [2]"
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["```", "``", "```\n", "```python\nx = a[1]", "```\n```", "```py\n```\n```\nx[1]\n``` [2]"],
-)
-def test_a_block_that_is_not_whole_is_kept(text: str) -> None:
-    said = "".join(s.lead + s.text for s in segments(text))
-    assert said == text.removesuffix(" [2]").rstrip() or said == text
+    "code",
+    ["```js\nconst first = arr?.[0]\nsave(first)\n```", "```\ncat a.json | jq .[1]\nls .\n```",
+     "```\nx = [1]\n```", "```\n# Read it.\nx = values[1]\n```", "````md2\n```\nx[1]\n````",
+     "```python\nprint('So it is. [1]')\n\n\ny = 2.\n```", "```c++\nv[1];\n  ```"],
+)  # fmt: skip
+def test_a_block_of_code_is_one_sentence(code: str) -> None:
+    first, block, then = segments(f"Do this. [1] {code} More. [2]")
+    assert (first.text, block.text, then.text) == ("Do this.", code, "More.")
+    assert (first.marks, block.marks, then.marks) == ((1,), (), (2,))
 
 
-@given(
-    st.lists(
-        st.sampled_from(["```", "`", "\n", "py", " ", "a[1]", "So it is.", "[2]", "- ", "。"])
-    ),
-    st.data(),
+@pytest.mark.parametrize(
+    ("fence", "end"),
+    [("```", " [1]."), ("```text", ". [1]"), ("  ```", "."), ("```md", " [1]"), ("```", "[1]。")],
 )
+def test_words_in_fences_are_sentences(fence: str, end: str) -> None:
+    marks = (1,) if "1" in end else ()
+    taking = Segments()
+    found = list(taking.feed(f"{fence}\nBees see red{end}\nThey do not{end}\n```\nSo"))
+    found = [one for one in found if one.is_claim]
+    assert [one.text.rstrip("。.") for one in found] == ["Bees see red", "They do not"]
+    assert [one.marks for one in found] == [marks, marks]
+    assert [one.text for one in taking.close()] == ["So"]
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [("Use `arr?.[0]` to take the first. [3]", (3,)), ("See `x. [1] and `y. [2]", (1, 2)),
+     ("The ` bridge is long [1], the ` not.", (1,)), ("用 `a[1]` 来取。【2】", (2,))],
+)  # fmt: skip
+def test_code_in_a_sentence_is_no_end_and_no_mark(text: str, marks: tuple[int, ...]) -> None:
+    (found,) = segments(text)
+    assert found.marks == marks
+    assert found.text.count("`") == text.count("`")
+
+
+def test_code_that_is_cut_off_is_closed() -> None:
+    first, block = segments("So. [1]\n```py\nx = values[1]\ny")
+    assert (first.text, block.text) == ("So.", "```py\nx = values[1]\ny\n```")
+    assert block.is_whole
+    assert [one.text for one in segments("So.\n```")] == ["So.", "```"]
+
+
+PARTS = ("```", "`", "\n", "py", " ", "a[1]", "So it is.", "[2]", "- ", "。", ".", "?.[0]")
+
+
+@given(st.lists(st.sampled_from(PARTS)), st.data())
 def test_code_is_cut_alike_however_it_comes(parts: list[str], data: st.DataObject) -> None:
     text = "".join(parts)
     taking, found, at = Segments(), list[Segment](), 0

@@ -369,7 +369,7 @@ def test_what_is_no_sentence_by_itself_is_not_shown(text: str) -> None:
     [
         ("Yes, the weight is held with a rope. [1]", "Is the weight held with a rope?"),
         ("| The weight is held with a rope | [1]", HELD),
-        ("```\nThe weight is held with a rope.\n```\n[1]", HELD),
+        ("```py\nThe weight is held with a rope\n```\n[1]", HELD),
     ],
 )
 def test_an_answer_keeps_its_form(answer: str, question: str) -> None:
