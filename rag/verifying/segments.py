@@ -53,6 +53,16 @@ _LEAD_IN = re.compile(
     re.IGNORECASE,
 )
 """Words that only say where the answer is from, in front of a sentence or in place of one."""
+_LEAD_OUT = re.compile(
+    r"(?<=\S)[，,；; （(]{1,3}"
+    r"(?:(?:(?:根据|依据|按照|参见|见|来自|出自)(?:以上|上述)?(?:资料|文档|段落)(?:的?编号)?"
+    r"|(?:资料|文档|段落)的?编号)(?:为|是|：|:)?"
+    r"|(?:according to|as stated in|see) (?:the )?(?:passage|document)s?)\s*\Z",
+    re.IGNORECASE,
+)
+"""The same in front of a mark."""
+_AND = re.compile(r"\s*(?:和|与|及|以及|、|and|&)?\s*", re.IGNORECASE)
+"""What may stand between two marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +209,10 @@ def _segment(lead: str, body: str) -> Segment:
     for match in _MARK.finditer(body):
         if in_code(body, 0, match.start()) and is_glued(body, match.start()):
             continue
-        parts.append(body[last : match.start()].rstrip())
+        part = body[last : match.start()].rstrip()
+        if not parts:
+            part = _LEAD_OUT.sub("", part)
+        parts.append("" if parts and _AND.fullmatch(part) else part)
         marks.update(dict.fromkeys(int(n) for n in _NUMBER.findall(match[0])))
         last = match.end()
     parts.append(body[last:])

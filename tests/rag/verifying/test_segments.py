@@ -83,6 +83,22 @@ def test_nothing_but_marks_and_lead_ins_is_lost(text: str) -> None:
     assert [char for char in kept if char == "a"] == letters
 
 
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("当惹雍错又叫唐古拉雍木错，资料编号为[1]。", "当惹雍错又叫唐古拉雍木错。"),
+        ("它长15厘米，根据资料 [1] 和 [2]。", "它长15厘米。"),
+        ("他是会长，见文档[2]。", "他是会长。"),
+        ("It is long, according to passage [1].", "It is long."),
+        ("他查阅资料[1]。", "他查阅资料。"),
+        ("他写了小说，资料[1]。", "他写了小说，资料。"),
+        ("It stands, see the documents.", "It stands, see the documents."),
+    ],
+)
+def test_words_that_only_lead_to_a_mark_go_with_it(said: str, text: str) -> None:
+    assert [one.text for one in segments(said)] == [text]
+
+
 CODE = "```python\nlast = values[1]\nprint(last) # [2]\n```"
 
 
