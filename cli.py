@@ -5,6 +5,7 @@ some files failed while the others were indexed · 5 an agent waits for a decisi
 """
 
 import sys
+from functools import partial
 from io import TextIOWrapper
 from typing import Annotated, Literal, NoReturn
 
@@ -42,7 +43,7 @@ from agents.commands.options import (
 from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t
 
-NO_ANSWER, SOME_FAILED, INTERRUPTED = 3, 4, 130
+SOME_FAILED, INTERRUPTED = 4, 130
 
 app = typer.Typer(
     name="waggle",
@@ -213,10 +214,18 @@ def search_command(
     home: Home = None, name: Name = None, json: Json = False, jsonl: Lines = False,
     quiet: Quiet = False, debug: Debug = False,
 ) -> None:  # fmt: skip
+    from agents.asking import DONE, check_search, each
+
     terminal = build_terminal(json or jsonl, quiet)
+    check_search(k, where)
     with open_collection(home, name, terminal) as collection:
-        for line in terminal.questions(query, many=jsonl):
+
+        def search(line: str) -> int:
             terminal.results(collection.search(line, k, where=where, mode=mode))
+            return DONE
+
+        code = each(terminal, query, search, lines=jsonl, name="query")
+    raise typer.Exit(code)
 
 
 @app.command("ask", cls=Command, help=t("Answer a question from the documents, with sources."))
@@ -229,6 +238,7 @@ def ask_command(
     home: Home = None, name: Name = None, json: Json = False, jsonl: Lines = False,
     quiet: Quiet = False, debug: Debug = False,
 ) -> None:  # fmt: skip
+    from agents.asking import Answering, each
     from rag.settings import load_chat_settings
 
     terminal = build_terminal(json or jsonl, quiet)
@@ -238,11 +248,10 @@ def ask_command(
         attribute=explain,
     )  # fmt: skip
     with open_collection(home, name, terminal) as collection:
-        rag = build_rag(collection, terminal, settings)
-        code = 0
-        for line in terminal.questions(question, many=jsonl):
-            status = terminal.answer(rag.stream(line, **options), explain=explain).status
-            code = max(code, {"answered": 0, "unanswerable": NO_ANSWER, "no_model": 1}[status])
+        build = partial(build_rag, collection, terminal)
+        answering = Answering(terminal, build, settings, options, explain=explain)
+        answering.check()
+        code = each(terminal, question, answering.answer, lines=jsonl, name="question")
     raise typer.Exit(code)
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agents.asking import check_options
 from agents.failures import explain as reason_of
 from agents.screen import clean, one_line
 from agents.wording import span
@@ -44,7 +45,7 @@ class Conversation:
     def hold(self) -> None:
         """Answer until the end. Raises `UsageError` for options with which nothing can be asked,
         or for standard input that is not text."""
-        self._try_options()
+        check_options(self._rag, self._options)
         if interactive():
             self._terminal.notice(
                 t(
@@ -63,16 +64,6 @@ class Conversation:
                     self._ask(line)
             except (WaggleError, OSError) as error:
                 self._terminal.error(reason_of(error), type(error).__name__)
-
-    def _try_options(self) -> None:
-        """What is wrong with the options is told before the first question."""
-        from indexes.where import parse_where
-
-        if where := self._options.get("where"):
-            parse_where(where)
-        if self._options.get("k", 1) < 1:
-            raise UsageError(t("The number of results must be at least 1."))
-        self._rag.stream("?", **self._options).close()
 
     def _ask(self, question: str) -> None:
         history = tuple(

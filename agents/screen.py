@@ -68,7 +68,11 @@ class Screen:
         self.urgent(message, "bold red")
         if self.as_json:
             with suppress(OSError):  # where stdout itself is what failed, stderr has said so
-                self.write(_json({"error": message, "kind": kind}))
+                self.failure(message, kind)
+
+    def failure(self, message: str, kind: str, **about: str) -> None:
+        """The JSON object of a failure, and before that what it is ``about``."""
+        self.write(_json({**about, "error": message, "kind": kind}))
 
     def notice(self, message: str) -> None:
         """A remark on stderr."""

@@ -103,6 +103,14 @@ def test_the_settings_are_accepted(readme: str) -> None:
         VerifySettings.model_validate(tables["verify"])
 
 
+@pytest.mark.parametrize("readme", READMES)
+def test_all_settings_of_checking_claims_are_told(readme: str) -> None:
+    told = (ROOT / readme).read_text("utf-8")
+    for name in VerifySettings.model_fields:
+        assert f"WAGGLE_VERIFY_{name.upper()}" in told
+        assert f"`{name}`" in told
+
+
 def test_both_languages_show_the_same_commands() -> None:
     counts = [sum(1 for _ in BLOCK.finditer((ROOT / r).read_text("utf-8"))) for r in READMES]
     assert counts[0] == counts[1]

@@ -71,7 +71,11 @@ def _changes(group: str, both: Pairs, scoring: Scoring) -> list[Change]:
 
 def _refusals(group: str, both: Pairs) -> list[Change]:
     """About the questions that were chosen for it, as many with an answer as without."""
-    asked = [pair for pair in both if pair[0].question.refusal]
+    asked = [
+        (one, other)
+        for one, other in both
+        if one.question.refusal and "retrieved" not in (one.reply.status, other.reply.status)
+    ]
     right: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     for one, other in asked:
         wanted = one.question.answerable

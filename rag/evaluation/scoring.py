@@ -107,8 +107,10 @@ def gain(outcome: Outcome, scoring: Scoring) -> float | None:
     """How right the outcome is, from 0 to 1, in one number that prompts are compared by: a refusal
     where there is no answer is 1, and where there is one 0; else F1, or what the set's answers are
     measured by, or whether the gold document is cited. ``None`` where nothing is known of the
-    answer."""
+    answer, or none was asked for."""
     question, reply = outcome.question, outcome.reply
+    if reply.status == "retrieved":
+        return None
     answered = reply.status == "answered"
     if not question.answerable:
         return float(not answered)

@@ -302,6 +302,11 @@ def shown(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
 
 
+def is_absent(error: EndpointError) -> bool:
+    """Whether nobody listened at the address."""
+    return connection_fault(error) == "absent"
+
+
 def is_refused(error: EndpointError, *others: int) -> bool:
     """Whether a server did not take a request as it is, because it does not know something in it;
     a prompt that is too long is another matter. ``others`` are statuses that say so as well."""

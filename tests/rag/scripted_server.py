@@ -79,7 +79,7 @@ def whole(**message: object) -> dict[str, object]:
 
 
 @contextmanager
-def scripted_server() -> Iterator[Script]:
+def scripted_server(port: int = 0) -> Iterator[Script]:
     """A server on the loopback, in a thread of its own."""
     script = Script()
 
@@ -113,7 +113,7 @@ def scripted_server() -> Iterator[Script]:
         def log_message(self, *arguments: object) -> None:
             pass
 
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    httpd = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     httpd.daemon_threads = True
     script.url = f"http://127.0.0.1:{httpd.server_port}/v1"
     thread = threading.Thread(target=httpd.serve_forever, args=(0.02,))

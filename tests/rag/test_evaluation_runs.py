@@ -156,6 +156,13 @@ def test_the_search_alone_needs_no_model(home: Path) -> None:
     (scores,) = score(done.outcomes, "short")
     assert scores.questions == 6
     assert figures(scores)["R@5"] == 1
+    some = [
+        one.model_copy(update={"question": replace(one.question, refusal=True, answerable=odd)})
+        for odd, one in zip((True, False) * 3, done.outcomes, strict=True)
+    ]
+    for outcomes in (done.outcomes, some):
+        changes = compare(outcomes, outcomes, "short")
+        assert {change.name for change in changes} == {"seconds"}
     with prepared(squad(), home) as ready, pytest.raises(UsageError, match="--retrieval-only"):
         bind(ready, None, Runs(home))
 
