@@ -58,7 +58,8 @@ class Match:
     """A document (without its text), and how many of its passages count.
 
     Where a phrase was asked for, ``quote`` is the first place that mentions it,
-    ``text[start:end]``, on ``page``; else the quote is empty.
+    ``text[start:end]``, on ``page``, and ``mentions`` the number of such places that do not
+    overlap; else the quote is empty.
     """
 
     document: Document
@@ -67,6 +68,7 @@ class Match:
     end: int = 0
     quote: str = ""
     page: int | None = None
+    mentions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,16 @@ def _match(
     start, end = spans[0]
     passages = len(set(places) - {None})
     page = page_at(document.page_starts, start)
-    return Match(document, passages, start, end, text[start:end], page)
+    return Match(document, passages, start, end, text[start:end], page, _apart(spans))
+
+
+def _apart(spans: Sequence[tuple[int, int]]) -> int:
+    """How many of the spans, from the first on, begin where the one before has ended."""
+    number = last = 0
+    for start, end in spans:
+        if start >= last:
+            number, last = number + 1, end
+    return number
 
 
 def _passage(chunks: Sequence[tuple[int, int, int]], offset: int) -> int | None:

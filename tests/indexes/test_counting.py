@@ -180,6 +180,13 @@ def test_passages_that_mention_it_are_counted_once_each(empty: Collection) -> No
     assert empty.count('source = "/p/bees"') == Count(1, 3)
 
 
+def test_mentions_that_overlap_are_counted_once(collection: Collection) -> None:
+    collection.add_texts(["哈哈哈哈哈。bee bee", "bee bee bee bee"], sources=["/a", "/b"])
+    assert [match.mentions for match in collection.matching(mentions="哈哈")] == [2]
+    assert [match.mentions for match in collection.matching(mentions="bee bee")] == [1, 2]
+    assert [match.mentions for match in collection.matching()] == [0, 0]
+
+
 def test_a_filter_by_page_counts_mentions_on_that_page(
     collection: Collection, examples: Path
 ) -> None:
