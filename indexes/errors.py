@@ -114,11 +114,12 @@ class ModelFileError(ModelError):
 
 
 class StructuredOutputError(ModelError):
-    """A model does not write the object it was asked for; ``written`` is its last reply."""
+    """A model does not write the object it was asked for; ``written`` is its last reply,
+    ``tokens`` are those that it has read and written in all its attempts."""
 
-    def __init__(self, message: str, written: str = "") -> None:
+    def __init__(self, message: str, written: str = "", tokens: tuple[int, int] = (0, 0)) -> None:
         super().__init__(message)
-        self.written = written
+        self.written, self.tokens = written, tokens
 
 
 class EndpointError(ModelError):

@@ -43,5 +43,6 @@ def test_what_the_plans_that_ask_a_model_find_and_cost(home: Path) -> None:
     assert all(row.shares == (1.0, 1.0) for row in others)
     by_name = {row.name.removesuffix(", 5 passages"): row for row in others}
     assert list(by_name["hypothetical"].usages) == [Usage(3, 2)] * 2
-    # The others want JSON, and are left out.
+    # The others want JSON, and are left out, but not for nothing.
     assert {name for name, row in by_name.items() if not row.left_out} == {"hypothetical"}
+    assert by_name["rewordings"].usages[0] == Usage(9, 6)

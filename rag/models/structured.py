@@ -243,6 +243,7 @@ class _Conversation(Generic[ValueT]):
             self.result = Structured(value, self._usage, way, self._attempts)
 
     def _failure(self, truncated: bool, written: str) -> StructuredOutputError:
+        tokens = self._usage.prompt_tokens, self._usage.completion_tokens
         if truncated:
             return StructuredOutputError(
                 t(
@@ -251,6 +252,7 @@ class _Conversation(Generic[ValueT]):
                     model=model_name(self._chat),
                 ),
                 written,
+                tokens,
             )
         return StructuredOutputError(
             t(
@@ -261,6 +263,7 @@ class _Conversation(Generic[ValueT]):
                 problem=self._problem.splitlines()[0].rstrip("."),
             ),
             written,
+            tokens,
         )
 
     def _step_down(self) -> None:

@@ -6,7 +6,12 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
-from indexes.errors import ContextOverflowError, EndpointError, ModelError
+from indexes.errors import (
+    ContextOverflowError,
+    EndpointError,
+    ModelError,
+    StructuredOutputError,
+)
 from indexes.i18n import t
 from rag.prompting.library import PromptLibrary
 from rag.reranking import Reranker
@@ -31,6 +36,7 @@ class Trail:
         self.tools, self.plan, self.k, self.where = tools, plan, k, where
         self.generation = 0
         self._lost: ModelError | None = None
+        self._in_vain = Usage()
         self._traces: list[Trace] = []
         self._notices: list[str] = []
         self._timings: dict[str, float] = {}
@@ -83,6 +89,8 @@ class Trail:
         except ModelError as error:
             if isinstance(error, EndpointError) and not isinstance(error, ContextOverflowError):
                 self._lost = error
+            if isinstance(error, StructuredOutputError):
+                self._in_vain += Usage(*error.tokens)
             self.note(t("The step {name} was left out. {reason}", name=name, reason=error))
             return otherwise
 
@@ -97,7 +105,7 @@ class Trail:
 
     def retrieval(self, question: str, contexts: Passages) -> Retrieval:
         """The end of it: the first ``k`` of the passages."""
-        usage = sum((trace.usage for trace in self._traces), Usage())
+        usage = sum((trace.usage for trace in self._traces), self._in_vain)
         return Retrieval(
             question, ranked(contexts[: self.k]), self.generation,
             tuple(self._traces), usage, tuple(self._notices), self._timings,
