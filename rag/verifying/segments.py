@@ -49,7 +49,8 @@ _LEAD_IN = re.compile(
     r"(?:根据|依据|按照)(?:以上|上述)?(?:资料|文档|段落)[\s和与及、]{0,9}(?:显示|可知)?"
     r"(?:[,，]\s*(?=\S)|[。．.]?\Z)"
     r"|(?:according to|based on) (?:the )?(?:given |provided )?(?:passages?|documents?|text)"
-    r"(?: and| ,|,){0,3}(?:\s?,\s?|\s?\.?\Z)",
+    r"(?: and| ,|,){0,3}(?:\s?,\s?|\s?\.?\Z)"
+    r"|(?:in|from|according to|based on|as (?:stated|mentioned|described) in)\s?,\s",
     re.IGNORECASE,
 )
 """Words that only say where the answer is from, in front of a sentence or in place of one."""
@@ -57,7 +58,9 @@ _LEAD_OUT = re.compile(
     r"(?<=\S)[，,；; （(]{1,3}"
     r"(?:(?:(?:根据|依据|按照|参见|见|来自|出自)(?:以上|上述)?(?:资料|文档|段落)(?:的?编号)?"
     r"|(?:资料|文档|段落)的?编号)(?:为|是|：|:)?"
-    r"|(?:according to|as stated in|see) (?:the )?(?:passage|document)s?)\s*\Z",
+    r"|(?:according to|as (?:stated|mentioned|described) in|see)"
+    r"(?: (?:the )?(?:passage|document)s?)?"
+    r"|(?<=[,(] )which is)\s*\Z",
     re.IGNORECASE,
 )
 """The same in front of a mark."""
