@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from rag.types import Citation
-from rag.verifying.code import blocks_in, in_code, is_glued
+from rag.verifying.code import blocks_in, is_index
 from rag.verifying.verifying import UNSUPPORTED
 
 _MARK = re.compile(r"[ \t]{0,3}\[(\?|\d{1,3}(?:[ ]?[,，、][ ]?\d{1,3}){0,9})\]")
@@ -63,10 +63,10 @@ def placed(text: str, citations: Sequence[Citation]) -> Iterator[tuple[int, Cita
 
 def _marks(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """The marks that are no code."""
-    blocks = list(blocks_in(text))
+    blocks, before = list(blocks_in(text)), -1
     for match in pattern.finditer(text):
         at = text.index("[", match.start())
-        line = text.rfind("\n", 0, at) + 1
         within = any(start <= at < end for start, end in blocks)
-        if not within and not (in_code(text, line, at) and is_glued(text, at)):
+        if not within and not is_index(text, text.rfind("\n", 0, at) + 1, at, before):
+            before = match.end()
             yield match

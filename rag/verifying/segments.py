@@ -14,16 +14,19 @@ from rag.verifying.code import (
     FENCE,
     FENCE_LENGTH,
     closing,
+    holds_words,
     in_code,
     inside,
     is_block,
     is_fence,
-    is_glued,
+    is_index,
     opening,
 )
 
 _LONGEST = 2000
 """Characters after which a sentence without an end is cut."""
+_BEHIND = 200
+"""Characters behind a full stop in which its marks are looked for."""
 _LEAD = re.compile(r"\s*(?:(?:[-*•]|\d{1,2}[.)、])[ \t]+)?")
 _STOP = re.compile(rf"\n|(?={FENCE})|[。！？｡．]+|[.!?]+")
 _STOPS = "。！？｡．.!?"
@@ -124,11 +127,30 @@ class Segments:
             if end is None:
                 self._seen -= start
                 break
-            segment = _segment(text[start:begin], text[begin:end])
-            self._fenced ^= is_fence(segment.text)
-            yield segment
+            lead, body = text[start:begin], text[begin:end]
+            if not self._fenced and is_block(body) and _is_words(body):
+                yield from _fenced_words(lead, body)
+            else:
+                segment = _segment(lead, body)
+                self._fenced ^= is_fence(segment.text)
+                yield segment
             start, self._seen = end, 0
         self._text = text[start:]
+
+
+def _is_words(block: str) -> bool:
+    """Whether a block that was not cut before its end holds words nevertheless."""
+    opened = opening(block, 0, last=True)
+    return opened is not None and not opened.is_named and holds_words(block)
+
+
+def _fenced_words(lead: str, block: str) -> Iterator[Segment]:
+    fence, _, words = block.partition("\n")
+    yield Segment(lead, fence.rstrip(), ())
+    taking = Segments()
+    taking._fenced = True
+    yield from taking.feed(f"\n{words}")
+    yield from taking.close()
 
 
 def _end_or_block(text: str, begin: int, seen: int, *, last: bool) -> tuple[int | None, int]:
@@ -170,11 +192,13 @@ def _after(text: str, stop: re.Match[str], *, last: bool) -> int | None:
     has come does not tell."""
     if stop[0] in ("", "\n"):
         return stop.start()
-    end = stop.end()
-    while end < len(text) and text[end] in _CLOSING:
+    end, most = stop.end(), stop.end() + _BEHIND
+    while end < min(len(text), most) and text[end] in _CLOSING:
         end += 1
     at, marked = end, False
     while at < len(text):
+        if at >= most:
+            return end
         if text[at] in " \t":
             at += 1
         elif match := _MARK.match(text, at):
@@ -210,7 +234,7 @@ def _segment(lead: str, body: str) -> Segment:
     marks: dict[int, None] = {}
     last = 0
     for match in _MARK.finditer(body):
-        if in_code(body, 0, match.start()) and is_glued(body, match.start()):
+        if is_index(body, 0, match.start(), last):
             continue
         part = body[last : match.start()].rstrip()
         if not parts:

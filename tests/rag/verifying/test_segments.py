@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.marks import numbers_in
 from rag.verifying.segments import Segment, Segments
 
 
@@ -118,7 +119,9 @@ def test_code_keeps_what_looks_like_a_mark() -> None:
     "code",
     ["```js\nconst first = arr?.[0]\nsave(first)\n```", "```\ncat a.json | jq .[1]\nls .\n```",
      "```\nx = [1]\n```", "```\n# Read it.\nx = values[1]\n```", "````md2\n```\nx[1]\n````",
-     "```python\nprint('So it is. [1]')\n\n\ny = 2.\n```", "```c++\nv[1];\n  ```"],
+     "```python\nprint('So it is. [1]')\n\n\ny = 2.\n```", "```c++\nv[1];\n  ```",
+     "```python hl_lines=2\nx = a[9]\n```", '```py title="a b.py"\nx = a[9]\n```',
+     "```{.python}\nx = a[9]\n```", "```objective.c\nx = a[9]\n```"],
 )  # fmt: skip
 def test_a_block_of_code_is_one_sentence(code: str) -> None:
     first, block, then = segments(f"Do this. [1] {code} More. [2]")
@@ -141,8 +144,21 @@ def test_words_in_fences_are_sentences(fence: str, end: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["```\nAnswer:\nBees see red. [9]\n```", "```answer\nBees see red. [9]\n```",
+     "```\n# Answer\nBees see\nred. [9]\n```", "```\nSo\nBees see red. [9]",
+     "```\nSubmarines rust. [?]\nBees see red. [9]\n```", "```bash\nls```\nBees see red. [9]",
+     "```\nShe said: “So.” [?]\nBees see red. [9]\n```"],
+)  # fmt: skip
+def test_no_mark_behind_words_is_passed_over(text: str) -> None:
+    assert [one.marks for one in segments(text) if one.marks] == [(9,)]
+    assert numbers_in(text) == (9,)
+
+
+@pytest.mark.parametrize(
     ("text", "marks"),
-    [("Use `arr?.[0]` to take the first. [3]", (3,)), ("See `x. [1] and `y. [2]", (1, 2)),
+    [("The 9 are, `in the table [1][9].", (1, 9)), ("`````见资料[9][9]```", (9,)),
+     ("Use `arr?.[0]` to take the first. [3]", (3,)), ("See `x. [1] and `y. [2]", (1, 2)),
      ("The ` bridge is long [1], the ` not.", (1,)), ("用 `a[1]` 来取。【2】", (2,))],
 )  # fmt: skip
 def test_code_in_a_sentence_is_no_end_and_no_mark(text: str, marks: tuple[int, ...]) -> None:
