@@ -35,14 +35,17 @@ def telling(words: Sequence[str], names: frozenset[str], passage: Passage) -> li
 def says(
     passage: Passage, index: int, words: Sequence[str], keys: frozenset[str], share: float
 ) -> bool:
-    """Whether a unit with a figure says enough of ``words``, and says them of no other figure."""
+    """Whether a unit with a figure says enough of ``words``, and says them of no other figure. A
+    figure by itself between commas, as in «…, on 3 May 1804, …», belongs to what is beside it."""
     unit = passage.units[index]
     known = passage.around(index).words if unit.span.kind == "row" else unit.words
+    held = [clause.words.held(words) for clause in unit.clauses]
     ours = rival = 0.0
-    for clause in unit.clauses:
-        said = clause.words.held(words)
+    for place, (clause, said) in enumerate(zip(unit.clauses, held, strict=True)):
         if clause.states(keys, unit.values):
-            ours = max(ours, said)
+            alone = all(is_figure(word) for word in content_words(clause.text))
+            beside = held[max(0, place - 1) : place + 2] if alone else [said]
+            ours = max(ours, *beside)
         elif clause.values:
             rival = max(rival, said)
     return known.held(words) >= share and ours >= rival

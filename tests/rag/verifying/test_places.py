@@ -29,6 +29,16 @@ def test_the_sentence_that_states_the_figures_is_quoted() -> None:
     assert quoted(claim, "How wide is the bee space?") == COMBS[:45].rstrip()
 
 
+def test_a_figure_between_commas_belongs_to_what_is_beside_it() -> None:
+    text = (
+        "The first engine was built by Trevithick in Wales and, on 21 February 1804, the first "
+        "railway journey took place as it hauled a train from the ironworks."
+    )
+    asked = "When was the first railway trip?"
+    assert quoted("The first railway journey took place on 21 February 1804.", asked, text) == text
+    assert quoted("Trevithick left Wales on 21 February 1804.", asked, text) is None
+
+
 def test_a_name_from_elsewhere_in_the_passage_is_refused() -> None:
     asked = "Who measured the gap?"
     assert quoted("The gap was measured by Langstroth in 1851.", asked)
