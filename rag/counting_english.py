@@ -17,6 +17,7 @@ from rag.counting_grammar import (
     What,
     of_format,
     of_noun,
+    together,
     unnamed,
 )  # fmt: skip
 
@@ -85,10 +86,23 @@ _OPEN = re.compile(
     r"no|not|none|never|neither|either|both|only|also|too|any|every|each|all|some|many|several|few|"
     r"most|least|more|less|other|others|another|same|once|twice|times|exactly|ever|often|again|"
     r"there|here|anywhere|together|alone|today|now|yesterday|recently|lately|ago|last|"
-    r"dated|written|modified|changed|edited|added|created|updated|yes|"
-    rf"of\s+{YEAR})\b|[,;:?!()\[\]]|\.(?:pdf|docx|xlsx|pptx|md|html|csv|epub|txt)\s", re.I
+    r"dated|written|modified|changed|edited|added|created|updated|yes|please|just|already|yet|still|"
+    r"even|instead|plus|minus|besides|excluding|including|versus|vs|(?:no|any|some|every)(?:thing|"
+    r"body|one)|(?:in)?directly|(?:ex|im)plicitly|literally|briefly|specifically|mainly|mostly|"
+    r"primarily|merely|simply|solely|exclusively|really|actually|currently|frequently|rarely|"
+    r"partly|fully|repeatedly|etc|et\s+al|"
+    rf"of\s+{YEAR})\b|[,;:?!()\[\]/]|(?:^|\s)[&+]|[&+]\s|"
+    r"\.(?:pdf|docx|xlsx|pptx|md|html|csv|epub|txt)\s", re.I
 )  # fmt: skip
 """In a phrase without quotation marks, what may be a condition or make something else of it."""
+_NOTHING = re.compile(
+    r"the|an?|of|so|then|else|people|(?:author|date|name|number|person|place|price|year|word|phrase|"
+    r"term)s?"
+)
+"""What names nothing, or any one of a kind: «a date»."""
+_JOINED = re.compile(r"[a-z]&|&[a-z]")
+"""Two words with a sign between them; «AT&T» is a name."""
+_ARTICLE = re.compile(r"(?:the|an?)\s+", re.I)
 _PARTICLES = frozenset(
     ("von", "van", "de", "der", "den", "del", "della", "di", "da", "du", "la", "le", "of", "the")
 )
@@ -142,7 +156,7 @@ def _mentioning(
         return None
     phrases, how, clear = read
     if end["negated"]:
-        if how != "mention":
+        if how != "mention" or _ARTICLE.match(head):
             return None
         how = "lack"
     if what != "documents" and how != "mention":
@@ -169,11 +183,21 @@ def _fits(part: "re.Match[str]", head: str, what: What, clear: bool) -> bool:
     if part["file"]:
         return what != "documents"
     if path := part["path"]:
-        named = path.endswith("/") or path.startswith(("/", "./")) or re.match(SIGN, path)
-        return quoted or (bool(named) and (clear or path.endswith("/")))
-    if part["year"] and not part["touched"] and part["compared"].lower() in ("in", "from"):
+        return quoted or _is_place(part["place"], path, clear or _capital(head))
+    if part["touched"]:
+        return True
+    if part["year"] and part["compared"].lower() in ("in", "from"):
         return quoted
     return clear and bool(part["year"] or part["lang"] or part["first"])
+
+
+def _is_place(how: str, path: str, clear: bool) -> bool:
+    """Whether a path behind a phrase tells where the documents are: «Docker in /var/lib» may be
+    what they say."""
+    if how.lower() == "in":
+        return path.endswith("/") and not path.startswith(("/", ".", "~"))
+    named = path.endswith("/") or path.startswith(("/", "./")) or bool(re.match(SIGN, path))
+    return named and (clear or path.endswith("/"))
 
 
 def _read(
@@ -192,13 +216,18 @@ def _read(
         return None
     either = joined[0].lower() == "or"
     quoted = all(re.fullmatch(SIGN, side) for side in sides)
-    word = opened[1].lower() if opened else ("either" if either else quoted and "both")
+    apart = quoted or (either and all(map(_clear, sides)))
+    word = opened[1].lower() if opened else (apart and ("either" if either else "both"))
     if word != ("either" if either else "both") or not (quoted or _parted(*sides)):
         return None
     phrases = [_phrase(side, said, masked) for side in sides]
     known = tuple(phrase for phrase in phrases if phrase)
     how: How = "either" if either else "both"
-    return (known, how, all(map(_clear, sides))) if len(known) == 2 else None
+    return (known, how, all(map(_clear, sides))) if len(set(map(_folded, known))) == 2 else None
+
+
+def _folded(phrase: str) -> str:
+    return fold(phrase).text
 
 
 def _parted(left: str, right: str) -> bool:
@@ -207,13 +236,22 @@ def _parted(left: str, right: str) -> bool:
     if left.endswith("-") or right.startswith("-"):
         return False
     sides = [re.sub(r"^(?:the|an?)\s+", "", side, flags=re.I) for side in (left, right)]
-    plain = all(len(side.split()) == 1 or _clear(side) for side in sides)
+    plain = all(len(side.split()) == 1 or _capital(side) for side in sides)
     quoted = any(re.fullmatch(SIGN, side) for side in sides)
     return plain and (quoted or len(sides[0].split()) >= len(sides[1].split()))
 
 
 def _clear(said: str) -> bool:
-    """Whether it is quoted or a name, each word of which is written with a capital letter."""
+    """Whether it is quoted or a name of two words or more: of one, as in «Songs in English» and
+    «Europe since 1945», the condition behind it may be a part."""
+    if re.fullmatch(SIGN, said.strip()):
+        return True
+    big = [word for word in said.split() if word[0] != word[0].lower()]
+    return _capital(said) and len(big) > 1 and not _ARTICLE.match(said)
+
+
+def _capital(said: str) -> bool:
+    """Whether it is quoted or each word of it is written with a capital letter."""
     words = said.split()
     capital = [word[0] != word[0].lower() or not word[0].isascii() for word in words]
     small = all(
@@ -235,6 +273,8 @@ def _phrase(said: str, named: "re.Match[str]", masked: Masked) -> str | None:
     words = len(plain.split())
     if words > (1 if groups["several"] else _LONGEST) or _OPEN.search(plain):
         return None
+    if _NOTHING.fullmatch(plain.lower()) or _JOINED.search(plain):
+        return None
     return plain if fold(plain).text else None
 
 
@@ -246,7 +286,8 @@ def _times(masked: Masked) -> CountQuery | None:
     parts = _real(match["tail"])
     words = " ".join(part[0].strip(", ") for part in parts)
     conditions = [masked.condition(part.groupdict()) for part in parts]
-    if any(part["path"] and not part["path"].endswith("/") for part in parts):
+    clear = _clear(match["phrase"]) or bool(match.groupdict().get("said"))
+    if not all(_fits(part, match["phrase"], "mentions", clear) for part in parts):
         return None
     return _query(CountQuery("count", "mentions", None, phrase, within=words), conditions)
 
@@ -261,7 +302,5 @@ def _within(masked: Masked) -> CountQuery | None:
 
 
 def _query(query: CountQuery, conditions: list[str | None]) -> CountQuery | None:
-    known = [condition for condition in conditions if condition]
-    if len(known) < len(conditions):
-        return None
-    return replace(query, where=" and ".join(known) or None)
+    known = together(conditions)
+    return None if known is None else replace(query, where=" and ".join(known) or None)

@@ -5,7 +5,7 @@ so no rule of the grammar looks into it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,7 +36,7 @@ YEAR = r"(?:19|20)\d\d"
 FORMAT = r"(?P<format>pdf|word|docx|excel|xlsx|powerpoint|pptx|markdown|html|csv|epub|text)"
 SIGN = "[\ue000-\uf8ff]"
 """Stands for what was in quotation marks."""
-PATH = rf"(?P<path>{SIGN}|[^\s,，]*/[^\s,，]*)"
+PATH = rf"(?P<path>{SIGN}|[^\s,，/]*+(?:/[^\s,，/]*+)++)"
 FILE = (
     r"(?P<file>[^\s,，/\ue000-\uf8ff]+"
     r"\.(?:pdf|docx?|odt|xlsx|ods|pptx|odp|md|html?|csv|epub|txt))"
@@ -71,7 +71,7 @@ class CountQuery:
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """A question in which signs stand for what is ``quoted``."""
+    """A question in which signs stand for what is ``quoted``, and each space is a single one."""
 
     text: str
     quoted: tuple[str, ...]
@@ -85,7 +85,7 @@ class Masked:
             quoted.append(match[0][1:-1].strip())
             return chr(0xE000 + len(quoted) - 1)
 
-        text = _QUOTED.sub(sign, asked)
+        text = re.sub(r"\s+", " ", _QUOTED.sub(sign, asked))
         return None if _STRAY.search(text) or _A_SIGN.search(asked) else cls(text, tuple(quoted))
 
     def open(self, text: str) -> str | None:
@@ -138,6 +138,14 @@ def of_noun(match: "re.Match[str]") -> list[str]:
     if adjective := match.groupdict().get("adjective"):
         conditions.append(f'lang = "{LANGUAGES[adjective.lower()]}"')
     return conditions
+
+
+def together(conditions: Sequence[str | None]) -> list[str] | None:
+    """The filters; nothing where one is missing, or a document cannot fulfil two of them."""
+    known = [condition for condition in conditions if condition]
+    one_of = ("lang = ", "year = ")
+    clash = any(len({one for one in known if one.startswith(name)}) > 1 for name in one_of)
+    return None if clash or len(known) < len(conditions) else known
 
 
 def unnamed(pattern: str) -> str:
