@@ -40,6 +40,7 @@ from agents.commands.options import (
     Where,
     Why,
 )
+from agents.streams import stand_in
 from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t
 
@@ -224,7 +225,7 @@ def search_command(
             terminal.results(collection.search(line, k, where=where, mode=mode))
             return DONE
 
-        code = each(terminal, query, search, lines=jsonl, name="query")
+        code = each(terminal, query, search, lines=jsonl, name="query", debug=debug)
     raise typer.Exit(code)
 
 
@@ -251,7 +252,7 @@ def ask_command(
         build = partial(build_rag, collection, terminal)
         answering = Answering(terminal, build, settings, options, explain=explain)
         answering.check()
-        code = each(terminal, question, answering.answer, lines=jsonl, name="question")
+        code = each(terminal, question, answering.answer, lines=jsonl, name="question", debug=debug)
     raise typer.Exit(code)
 
 
@@ -273,6 +274,7 @@ def doctor_command(
 
 def main() -> NoReturn:
     """Run the command line; every failure becomes one sentence and an exit code."""
+    stand_in()
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="strict" if stream is sys.stdin else "backslashreplace")

@@ -1,13 +1,11 @@
 """Answers on the terminal: the text as it is written, its sources, and how they were found."""
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from agents.screen import Screen, clean, one_line
 from agents.wording import place, preview, short, span
-from indexes.errors import UsageError
 from indexes.i18n import t
 from indexes.types import SearchResult
 from rag.scores import scores_of
@@ -31,20 +29,6 @@ _JOINT = 2.0
 
 class AnswerScreen(Screen):
     """The part of the terminal that shows answers."""
-
-    def questions(self, text: str, *, many: bool) -> Iterator[str]:
-        """``text`` itself; for «-» what stands on standard input: each line, or all of it as one.
-        Raises `UsageError` where that is not UTF-8."""
-        if text != "-":
-            yield text
-            return
-        try:
-            if many:
-                yield from (line for line in map(str.strip, sys.stdin) if line)
-            else:
-                yield sys.stdin.read().strip()
-        except UnicodeDecodeError:
-            raise UsageError(t("Standard input is not text in UTF-8.")) from None
 
     def answer(self, events: "Generator[Event, None, Answer]", *, explain: bool = False) -> Answer:
         """Show the passages at once, then the answer as it comes, then its sources, and with

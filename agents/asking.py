@@ -1,9 +1,11 @@
 """``search`` and ``ask``: one question, or many of standard input, one after the other."""
 
 from collections.abc import Callable
+from traceback import format_exception
 from typing import TYPE_CHECKING, Final
 
 from agents.failures import explain as reason_of
+from agents.streams import read_lines, text_of
 from indexes.errors import EndpointError, UsageError, WaggleError
 from indexes.i18n import t
 from rag.models.failures import is_absent
@@ -20,26 +22,36 @@ _WORST_LAST: Final = (DONE, NO_ANSWER, FAILED)
 
 
 def each(
-    terminal: "Terminal", text: str, do: Callable[[str], int], *, lines: bool, name: str
+    terminal: "Terminal",
+    text: str,
+    do: Callable[[str], int],
+    *,
+    lines: bool,
+    name: str,
+    debug: bool = False,
 ) -> int:
     """``do`` it with ``text``, or for «-» with standard input, whole or one of its ``lines`` after
     the other; the worst of the exit codes.
 
-    A line with which it fails gets an object in its place, which holds it under ``name``; stderr
-    tells each reason once. Where there are no lines, the failure is raised.
+    A line with which it fails, or that is not text, gets an object in its place, which holds it
+    under ``name``; stderr tells each reason once, with ``debug`` where it came from. Where there
+    are no lines, the failure is raised, and so it is where no object can be written.
     """
+    if text != "-" or not lines:
+        return do(text_of(text))
     worst, told = DONE, set[str]()
-    for question in terminal.questions(text, many=lines):
+    for question, unreadable in read_lines():
         try:
+            if unreadable:
+                raise unreadable
             code = do(question)
         except (WaggleError, OSError) as error:
-            if text != "-" or not lines:
-                raise
             code, reason = FAILED, reason_of(error)
+            terminal.failure(reason, type(error).__name__, **{name: question})
             if reason not in told:
                 told.add(reason)
-                terminal.urgent(reason, "bold red")
-            terminal.failure(reason, type(error).__name__, **{name: question})
+                trace = "".join(format_exception(error)).rstrip() if debug else reason
+                terminal.urgent(trace, "bold red")
         worst = max(worst, code, key=_WORST_LAST.index)
     return worst
 

@@ -1276,4 +1276,8 @@ MESSAGES: dict[str, str] = {
     # agents/loop/working.py, agents/approving.py: a call that may have been carried out
     "Whether this call was carried out is not known, so that it cannot be changed: approve it, to do it again as it was, or reject it.": "不知道这个调用是否已执行，因此不能修改：请批准（照原样再执行一次）或拒绝。",
     "Do it again? y = yes, n = no, Ctrl-D = later": "再执行一次吗？y = 是，n = 否，Ctrl-D = 以后再说",
+    # agents/streams.py
+    "This line of standard input is not text in UTF-8.": "标准输入的这一行不是 UTF-8 文本。",
+    "Standard input is closed. Send the text through a pipe or a file.": "标准输入已关闭。请通过管道或文件提供文本。",
+    "Standard output is closed": "标准输出已关闭",
 }

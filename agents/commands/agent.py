@@ -83,6 +83,7 @@ def agent_run(
     from agents.agent_settings import load_agent_settings
     from agents.approving import somebody_is_there
     from agents.loop.tracing import export_spans
+    from agents.streams import text_of
     from rag.settings import load_chat_settings
 
     _check_one_task(goal, resume, decided=bool(accept or reject), fixed=bool(tools or mode))
@@ -100,7 +101,7 @@ def agent_run(
         if resume:
             events = agent.stream_resumed(resume, _decisions(accept, reject), decide)
         else:
-            events = agent.stream(next(terminal.questions(goal or "", many=False)), decide)
+            events = agent.stream(text_of(goal or ""), decide)
         run = screen.follow(events)
     raise typer.Exit(CODES[run.status])
 

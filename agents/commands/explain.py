@@ -36,10 +36,11 @@ def explain_attention(
     home: Home = None, json: Json = False, quiet: Quiet = False, debug: Debug = False,
 ) -> None:  # fmt: skip
     from agents.explaining import AttentionRequest, run_attention
+    from agents.streams import text_of
     from indexes.embedding import embedder_of
 
     terminal = build_terminal(json, quiet)
-    text = next(terminal.questions(text, many=False))
+    text = text_of(text)
     embedder = embedder_of(build_settings(home), terminal.notice)
     run_attention(
         terminal, embedder, AttentionRequest(text, against, method, layer, html, png)

@@ -34,8 +34,9 @@ def shelved(shelf: Path) -> Path:
     return shelf
 
 
-def stdin(monkeypatch: pytest.MonkeyPatch, lines: str) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines.encode()), "utf-8"))
+def stdin(monkeypatch: pytest.MonkeyPatch, lines: str | bytes) -> None:
+    data = lines.encode() if isinstance(lines, str) else lines
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), "utf-8"))
 
 
 @pytest.fixture
@@ -175,3 +176,41 @@ def test_a_search_that_fails_leaves_the_next_ones_their_passages(
     first, second = objects(done)
     assert first == {"query": "sun", "error": "Input/output error.", "kind": "OSError"}
     assert second["query"] == "queen"
+
+
+def test_a_line_that_is_not_text_leaves_the_next_ones_their_passages(
+    waggle: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdin(monkeypatch, b"sun\nbad \xff\xfe\r\nqueen\rbee\nb\0e\0e\0\n")
+    done = waggle("search", "-", "--jsonl", "-k", "1")
+    assert done.code == 1
+    told = [(one["query"], one.get("kind")) for one in objects(done)]
+    assert told == [
+        ("sun", None), ("bad \ufffd\ufffd", "UsageError"), ("queen", None), ("bee", None),
+        ("b\0e\0e\0", "UsageError"),
+    ]  # fmt: skip
+    reason = "This line of standard input is not text in UTF-8."
+    assert objects(done)[1]["error"] == reason
+    assert done.err == reason + "\n"
+
+
+@pytest.mark.parametrize("option", ["--json", "--jsonl"])
+def test_a_byte_order_mark_is_no_part_of_the_question(
+    waggle: Command, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    stdin(monkeypatch, b"\xef\xbb\xbfsun\n")
+    assert waggle("search", "-", option, "-k", "1").json["query"] == "sun"
+
+
+def test_standard_input_without_bytes(waggle: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\ufeffsun\n\nqueen"))
+    done = waggle("search", "-", "--jsonl", "-k", "1")
+    assert [one["query"] for one in objects(done)] == ["sun", "queen"]
+
+
+def test_debug_shows_where_a_line_failed(waggle: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin(monkeypatch, b"\xff\n\xfe\nsun\n")
+    done = waggle("search", "-", "--jsonl", "-k", "1", "--debug")
+    assert (done.code, len(objects(done))) == (1, 3)
+    assert done.err.count("Traceback (most recent call last)") == 1
+    assert "asking.py" in done.err

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -60,6 +61,50 @@ def test_a_reader_that_leaves(environment: Environment, shelf: Path) -> None:
         assert running.stderr.read() == b""
         running.stderr.close()
         assert running.wait(60) == 0
+
+
+def test_a_question_is_answered_before_the_next_has_come(
+    environment: Environment, shelf: Path
+) -> None:
+    command = [sys.executable, "-m", "cli", "search", "-", "--jsonl", "-k", "1"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+    ) as running:
+        assert running.stdin
+        assert running.stdout
+        for line in (b"sun", b"\xff", b"queen"):
+            running.stdin.write(line + b"\n")
+            running.stdin.flush()
+            assert select.select([running.stdout], [], [], 60)[0]
+            told = json.loads(running.stdout.readline())
+            assert told["query"] == line.decode(errors="replace")
+        running.stdin.close()
+    assert running.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redirection", "code", "told"),
+    [
+        ("search - --jsonl", ">&-", 1, "Standard output is closed.\n"),
+        ("search sun", ">&-", 1, "Standard output is closed.\n"),
+        ("search - --jsonl", ">/dev/full", 1, "No space left on device.\n"),
+        (
+            "search -",
+            "<&-",
+            2,
+            "Standard input is closed. Send the text through a pipe or a file.\n",
+        ),
+        ("agent list", ">&- 2>&- <&-", 1, ""),
+    ],
+)
+def test_a_standard_stream_that_is_closed_or_full(
+    environment: Environment, shelf: Path, arguments: str, redirection: str, code: int, told: str
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m cli {arguments} {redirection}', sys.executable],
+        input=b"sun\nbee\n", capture_output=True, timeout=120, env=environment(),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr.decode()) == (code, b"", told)
 
 
 def test_interrupting_loses_nothing(
