@@ -240,7 +240,8 @@ PLAIN = st.recursive(
     max_leaves=6,
 )  # fmt: skip
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
     | st.sampled_from(["5", "true", "[1, 2]", '{"a": 1}', "null", "a,b", "٣", "1e999", "inf"]),
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(st.sampled_from(["a", "b", "c", "A", "x"]), inner, max_size=3),
