@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict, Field
 
+from indexes.collection import Collection
 from tests.rag.asking import good_server
 from tests.rag.scripted_server import Script
 
@@ -74,3 +75,14 @@ def server() -> Iterator[Script]:
     """A chat server that answers as it should."""
     with good_server() as script:
         yield script
+
+
+@pytest.fixture
+def mites(collection: Collection) -> Collection:
+    """Three documents of two years and languages, to be counted."""
+    collection.add_texts(
+        ["Varroa mites kill hives.", "A hive without VARROA.", "瓦螨与蜂螨，產量低。"],
+        [{"year": 2023}, {"year": 2024}, {"year": 2024}],
+        ["/n/reports/mites.txt", "/n/hive.txt", "/n/螨.txt"],
+    )
+    return collection

@@ -139,16 +139,6 @@ def test_the_table_holds_as_many_ordinary_questions() -> None:
     assert 0.4 < asks / len(TABLE) < 0.6
 
 
-@pytest.fixture
-def notes(collection: Collection) -> Collection:
-    collection.add_texts(
-        ["Varroa mites kill hives.", "A hive without VARROA.", "瓦螨与蜂螨，產量低。"],
-        [{"year": 2023}, {"year": 2024}, {"year": 2024}],
-        ["/n/reports/mites.txt", "/n/hive.txt", "/n/螨.txt"],
-    )
-    return collection
-
-
 @pytest.mark.parametrize(
     ("question", "text"),
     [
@@ -167,18 +157,18 @@ def notes(collection: Collection) -> Collection:
     ],
 )  # fmt: skip
 def test_the_answer_is_a_sentence_in_the_language_of_the_question(
-    notes: Collection, question: str, text: str
+    mites: Collection, question: str, text: str
 ) -> None:
     query = count_query(question)
     assert query is not None
-    assert answer_count(query, notes).text == text
+    assert answer_count(query, mites).text == text
 
 
-def test_every_match_quotes_its_source(notes: Collection) -> None:
-    answer = answer_count(CountQuery("list", "documents", None, "varroa"), notes)
+def test_every_match_quotes_its_source(mites: Collection) -> None:
+    answer = answer_count(CountQuery("list", "documents", None, "varroa"), mites)
     assert (answer.documents, answer.passages) == (2, 2)
     for match in answer.matches:
-        text = notes.document(match.document.source).text
+        text = mites.document(match.document.source).text
         assert text[match.start : match.end] == match.quote
         assert match.quote.lower() == "varroa"
 

@@ -161,16 +161,6 @@ def test_what_is_quoted_stays_the_phrase(phrase: str) -> None:
         assert (found.mentions, found.other) == (phrase, None)
 
 
-@pytest.fixture
-def notes(collection: Collection) -> Collection:
-    collection.add_texts(
-        ["Varroa mites kill hives.", "A hive without VARROA.", "瓦螨与蜂螨，產量低。"],
-        [{"year": 2023}, {"year": 2024}, {"year": 2024}],
-        ["/n/reports/mites.txt", "/n/hive.txt", "/n/螨.txt"],
-    )
-    return collection
-
-
 @pytest.mark.parametrize(
     ("question", "text"),
     [
@@ -206,10 +196,10 @@ def notes(collection: Collection) -> Collection:
         ("螨在lost.txt里被提到几次？", "没有文档符合条件。"),
     ],
 )  # fmt: skip
-def test_combined_answers(notes: Collection, question: str, text: str) -> None:
+def test_combined_answers(mites: Collection, question: str, text: str) -> None:
     query = count_query(question)
     assert query is not None
-    assert answer_count(query, notes).text == text
+    assert answer_count(query, mites).text == text
 
 
 @pytest.fixture(scope="module")
@@ -267,8 +257,8 @@ def test_what_is_written_meanwhile_is_counted_whole_or_not_at_all(
     assert written == ["/a"]
 
 
-def test_every_filter_of_these_questions_is_understood(notes: Collection) -> None:
+def test_every_filter_of_these_questions_is_understood(mites: Collection) -> None:
     for question, *_ in COMBINED:
         query = count_query(question)
         assert query is not None
-        assert answer_count(query, notes).documents <= 3
+        assert answer_count(query, mites).documents <= 3
