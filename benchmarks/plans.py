@@ -10,7 +10,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,16 +80,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def asking(task: Task, home: str, url: str, at_once: int) -> list[Row]:
-    """The same of the plans that ask a chat model, beside the plain search."""
+def asking(task: Task, home: str, url: str, at_once: int) -> Iterator[Row]:
+    """The same of the plans that ask a chat model, beside the plain search; each when it is there,
+    for they take long."""
     chat = resolve_chat(Path(home), load_chat_settings(url=url))
     with _collection("hops", home) as collection:
         fill(collection, task.paragraphs)
         tools = Tools(collection, lambda: chat, built_in())
-        return [
-            _row(tools, plan, _PASSAGES, task.questions, _share, at_once)
-            for plan in (_PLAIN, *_ASKING)
-        ]
+        for plan in (_PLAIN, *_ASKING):
+            yield _row(tools, plan, _PASSAGES, task.questions, _share, at_once)
 
 
 def two_paragraphs(task: Task, home: str) -> list[Row]:
@@ -158,16 +157,16 @@ def _row(
     return Row(f"{plan.name}, {k} passages", shares, characters, usages, seconds, sum(left))
 
 
-def _tell(title: str, rows: Sequence[Row]) -> None:
-    print(f"{title}; {len(rows[0].shares)} questions\n")
-    print("| plan | found | all | characters | tokens read | written | seconds | left out |")
-    print("|---|---|---|---|---|---|---|---|")
+def _tell(title: str, rows: Iterable[Row]) -> None:
+    print(f"{title}\n")
+    print("| plan | questions | found | all | characters | read | written | seconds | left out |")
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
     for row in rows:
         whole = np.mean([share == 1 for share in row.shares])
         read = np.mean([usage.prompt_tokens for usage in row.usages])
         written = np.mean([usage.completion_tokens for usage in row.usages])
         print(
-            f"| {row.name} | {np.mean(row.shares):.3f} | {whole:.3f} "
+            f"| {row.name} | {len(row.shares)} | {np.mean(row.shares):.3f} | {whole:.3f} "
             f"| {np.mean(row.characters):,.0f} | {read:,.0f} | {written:,.0f} "
             f"| {np.median(row.seconds):.1f} | {row.left_out} |",
             flush=True,

@@ -37,7 +37,7 @@ def test_what_the_plans_that_ask_a_model_find_and_cost(home: Path) -> None:
     with scripted_server() as script:
         script.models({"id": "m"})
         script.answers(reply(200, whole(content="What was repaired after the flood?")))
-        rows = asking(task(*asked), str(home), script.url, at_once=2)
+        rows = list(asking(task(*asked), str(home), script.url, at_once=2))
     plain, *others = rows
     assert (plain.shares, plain.usages[0].prompt_tokens) == ((1.0, 1.0), 0)
     assert all(row.shares == (1.0, 1.0) for row in others)
