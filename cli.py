@@ -40,7 +40,7 @@ from agents.commands.options import (
     Where,
     Why,
 )
-from agents.streams import stand_in
+from agents.streams import settled, stand_in
 from indexes.errors import UsageError, WaggleError
 from indexes.i18n import t
 
@@ -278,7 +278,7 @@ def main() -> NoReturn:
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="strict" if stream is sys.stdin else "backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(settled(run(sys.argv[1:])))
 
 
 def run(arguments: list[str]) -> int:

@@ -80,3 +80,14 @@ def stand_in() -> None:
     sys.stdin = sys.stdin or ClosedInput()
     sys.stdout = sys.stdout or ClosedOutput()
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+
+
+def settled(code: int) -> int:
+    """The exit code. What could not be written to standard output, and was told, is let go: Python
+    would try it once more at its end, and exit with another code."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return code or 1
+    return code
