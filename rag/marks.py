@@ -2,7 +2,7 @@
 stand for. What looks like one within code is none."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rag.types import Citation
 from rag.verifying.code import blocks_in, is_index
@@ -19,12 +19,12 @@ def without_marks(text: str) -> str:
     """``text`` without its marks, and without the spaces before them, or the line break where they
     stand below a block of code."""
     ends = {end for _, end in blocks_in(text)}
-    parts, last = [], 0
-    for match in _marks(_MARK, text):
-        below = match.start() - 1 in ends and text[match.start() - 1] == "\n"
-        parts.append(text[last : match.start() - below])
-        last = match.end()
-    return "".join([*parts, text[last:]])
+
+    def begin(match: re.Match[str]) -> int:
+        start = match.start()
+        return start - 1 if start - 1 in ends and text[start - 1] == "\n" else start
+
+    return _replaced(text, ((begin(one), one.end(), "") for one in _marks(_MARK, text)))
 
 
 def numbers_in(text: str) -> tuple[int, ...]:
@@ -35,13 +35,12 @@ def numbers_in(text: str) -> tuple[int, ...]:
 
 def renumbered(text: str, numbers: Mapping[int, int]) -> str:
     """The text with other numbers of passages; a mark without one goes."""
-    parts, last = [], 0
-    for match in _marks(_ONE_MARK, text):
+
+    def other(match: re.Match[str]) -> str:
         number = numbers.get(int(match[1]))
-        other = "" if number is None else match[0].replace(match[1], str(number))
-        parts += [text[last : match.start()], other]
-        last = match.end()
-    return "".join([*parts, text[last:]])
+        return "" if number is None else match[0].replace(match[1], str(number))
+
+    return _replaced(text, ((*one.span(), other(one)) for one in _marks(_ONE_MARK, text)))
 
 
 def placed(text: str, citations: Sequence[Citation]) -> Iterator[tuple[int, Citation]]:
@@ -59,6 +58,15 @@ def placed(text: str, citations: Sequence[Citation]) -> Iterator[tuple[int, Cita
         else:
             yield marks[number].start(), citation
             after = number + 1
+
+
+def _replaced(text: str, spans: Iterable[tuple[int, int, str]]) -> str:
+    """The text with something else in the place of each span."""
+    parts, last = [], 0
+    for start, end, other in spans:
+        parts += [text[last:start], other]
+        last = end
+    return "".join([*parts, text[last:]])
 
 
 def _marks(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:

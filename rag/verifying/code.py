@@ -14,13 +14,13 @@ _ATTRIBUTES = (
 )
 _OPENED = re.compile(rf"`{{3,9}}[ \t]{{0,3}}[^\s`]{{0,40}}{_ATTRIBUTES}[ \t]{{0,3}}\n")
 _BEGUN = re.compile(r"`{1,9}[^`\n]{0,300}")
+LIST_MARK = r"(?:(?:[-*•]|\d{1,2}[.)、])[ \t]+)?"
+"""What an item of a list may begin with."""
 FENCE = r"(?<!`)`{3,9}[ \t]{0,3}[\w+#-]{0,40}[ \t]{0,3}\n"
 """The line that a fence within a line begins with."""
 FENCE_LENGTH = 60
 """Characters that it has at most."""
-_ANY_FENCE = re.compile(
-    rf"(?m:^[ \t]*(?:(?:[-*•]|\d{{1,2}}[.)、])[ \t]+)?)(?={_OPENED.pattern})|(?={FENCE})"
-)
+_ANY_FENCE = re.compile(rf"(?m:^[ \t]*{LIST_MARK})(?={_OPENED.pattern})|(?={FENCE})")
 _LINE = re.compile(r"`{3,9}[^`\n]*")
 _LANGUAGE = re.compile(r"[^`\s]+")
 _WORDS = frozenset(
@@ -54,9 +54,8 @@ def opening(text: str, at: int, *, last: bool) -> Opening | None:
     opened = _OPENED.match(text, at)
     if opened is None:
         return None if last or not _BEGUN.fullmatch(text, at) else Opening("", at, None)
-    line = opened[0]
-    fence = line[: len(line) - len(line.lstrip("`"))]
-    language = _LANGUAGE.search(line)
+    fence = ticks_of(opened[0])
+    language = _LANGUAGE.search(opened[0])
     if language:
         is_code = language[0].lower() not in _WORDS
         return Opening(fence, opened.end(), is_code, is_named=True)
@@ -81,8 +80,14 @@ def closing(text: str, opened: Opening, seen: int) -> int | None:
 
 
 def holds_words(block: str) -> bool:
-    """Whether a block that names no language has a line that ends with a mark."""
-    return bool(_MARKED_LINE.search(block))
+    """Whether a block of code names no language, and has a line that ends with a mark."""
+    opened = opening(block, 0, last=True)
+    return opened is not None and not opened.is_named and bool(_MARKED_LINE.search(block))
+
+
+def ticks_of(text: str) -> str:
+    """The backticks that a text begins with."""
+    return text[: len(text) - len(text.lstrip("`"))]
 
 
 def is_fence(text: str) -> bool:
@@ -127,7 +132,6 @@ def blocks_in(text: str) -> Iterator[tuple[int, int]]:
             at = found.end() + 1
             continue
         end = closing(text, opened, 0) or len(text)
-        block = text[found.end() : end]
-        if opened.is_code and (opened.is_named or not holds_words(block)):
+        if opened.is_code and not holds_words(text[found.end() : end]):
             yield found.end(), end
         at = end

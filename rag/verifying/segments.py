@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from rag.verifying.code import (
     FENCE,
     FENCE_LENGTH,
+    LIST_MARK,
     closing,
     holds_words,
     in_code,
@@ -21,13 +22,14 @@ from rag.verifying.code import (
     is_fence,
     is_index,
     opening,
+    ticks_of,
 )
 
 _LONGEST = 2000
 """Characters after which a sentence without an end is cut."""
 _BEHIND = 200
 """Characters behind a full stop in which its marks are looked for."""
-_LEAD = re.compile(r"\s*(?:(?:[-*•]|\d{1,2}[.)、])[ \t]+)?")
+_LEAD = re.compile(rf"\s*{LIST_MARK}")
 _STOP = re.compile(rf"\n|(?={FENCE})|[。！？｡．]+|[.!?]+")
 _STOPS = "。！？｡．.!?"
 _CLOSING = "”’」』）)》〉〕\"'*_"
@@ -128,7 +130,7 @@ class Segments:
                 self._seen -= start
                 break
             lead, body = text[start:begin], text[begin:end]
-            if not self._fenced and is_block(body) and _is_words(body):
+            if not self._fenced and is_block(body) and holds_words(body):
                 yield from _fenced_words(lead, body)
             else:
                 segment = _segment(lead, body)
@@ -136,12 +138,6 @@ class Segments:
                 yield segment
             start, self._seen = end, 0
         self._text = text[start:]
-
-
-def _is_words(block: str) -> bool:
-    """Whether a block that was not cut before its end holds words nevertheless."""
-    opened = opening(block, 0, last=True)
-    return opened is not None and not opened.is_named and holds_words(block)
 
 
 def _fenced_words(lead: str, block: str) -> Iterator[Segment]:
@@ -227,7 +223,7 @@ def _after(text: str, stop: re.Match[str], *, last: bool) -> int | None:
 
 def _segment(lead: str, body: str) -> Segment:
     if is_block(body):
-        fence = body[: len(body) - len(body.lstrip("`"))]
+        fence = ticks_of(body)
         whole = body.rstrip()
         return Segment(lead, whole if whole.endswith(fence) else f"{whole}\n{fence}", ())
     parts: list[str] = []
