@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rag.types import Citation
 from rag.verifying.code import blocks_in, is_index
+from rag.verifying.marking import MARK, NUMBER
 from rag.verifying.verifying import UNSUPPORTED
 
-_MARK = re.compile(r"[ \t]{0,3}\[(\?|\d{1,3}(?:[ ]?[,，、][ ]?\d{1,3}){0,9})\]")
-_NUMBER = re.compile(r"\d+")
-_ANY_MARK = re.compile(r"\[(?:\?|\d{1,6})\]")
-_ONE_MARK = re.compile(r" ?\[(\d{1,6})\]")
+_MARK = re.compile(rf"[ \t]{{0,3}}({MARK}|\[\?\])")
+_ANY_MARK = re.compile(r"(\[(?:\?|\d{1,6})\])")
+_ONE_MARK = re.compile(r" ?(\[(?P<number>\d{1,6})\])")
 """A mark of a single passage, as answers that were verified have them, and the space before it."""
 
 
@@ -29,7 +29,7 @@ def without_marks(text: str) -> str:
 
 def numbers_in(text: str) -> tuple[int, ...]:
     """The numbers that the marks of ``text`` name, each once, in their order."""
-    found = (number for mark in _marks(_MARK, text) for number in _NUMBER.findall(mark[1]))
+    found = (number for mark in _marks(_MARK, text) for number in NUMBER.findall(mark[1]))
     return tuple(dict.fromkeys(map(int, found)))
 
 
@@ -37,8 +37,8 @@ def renumbered(text: str, numbers: Mapping[int, int]) -> str:
     """The text with other numbers of passages; a mark without one goes."""
 
     def other(match: re.Match[str]) -> str:
-        number = numbers.get(int(match[1]))
-        return "" if number is None else match[0].replace(match[1], str(number))
+        number = numbers.get(int(match["number"]))
+        return "" if number is None else match[0].replace(match["number"], str(number))
 
     return _replaced(text, ((*one.span(), other(one)) for one in _marks(_ONE_MARK, text)))
 
@@ -73,7 +73,7 @@ def _marks(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """The marks that are no code."""
     blocks, before = list(blocks_in(text)), -1
     for match in pattern.finditer(text):
-        at = text.index("[", match.start())
+        at = match.start(1)
         within = any(start <= at < end for start, end in blocks)
         if not within and not is_index(text, text.rfind("\n", 0, at) + 1, at, before):
             before = match.end()

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rag.verifying.marking import MARK
+
 _ATTRIBUTES = (
     r"(?:[ \t]{1,3}(?:[\w.-]{1,20}=(?:\"[^\"`\n]{0,40}\"|[^\s`\"]{1,40})|\{[^`\n}]{0,60}\})){0,3}"
 )
@@ -27,7 +29,7 @@ _WORDS = frozenset(
     ("text", "txt", "plain", "plaintext", "markdown", "md", "quote", "answer", "output", "result",
      "response", "en", "zh", "english", "chinese")
 )  # fmt: skip
-_MARK = r"[\[［【][ \t]{0,3}(?:\d{1,3}[^\[\]\n]{0,60}|[?？])[\]］】]"
+_MARK = rf"(?:{MARK}|[\[［【][ \t]{{0,3}}(?:\d{{1,3}}[^\[\]\n]{{0,60}}|[?？])[\]］】])"
 _MARKED = (
     rf"(?:(?<=[\w”’」』）)\"。！？.!?][ \t]){_MARK}"
     rf"|(?<=[\u2e80-\u9fff\uff00-\uffef”’」』）]){_MARK}"

@@ -24,6 +24,7 @@ from rag.verifying.code import (
     opening,
     ticks_of,
 )
+from rag.verifying.marking import MARK_BEGUN, MARK_OR_UNKNOWN, NUMBER
 
 _LONGEST = 2000
 """Characters after which a sentence without an end is cut."""
@@ -33,16 +34,8 @@ _LEAD = re.compile(rf"\s*{LIST_MARK}")
 _STOP = re.compile(rf"\n|(?={FENCE})|[。！？｡．]+|[.!?]+")
 _STOPS = "。！？｡．.!?"
 _CLOSING = "”’」』）)》〉〕\"'*_"
-_BETWEEN = r"[ \t]{0,3}"
-# No passage has the number 0: [0, 1] is an interval. An answer that was checked before says [?]
-# behind a sentence that nothing supported.
-_PLACE = r"[1-9]\d{0,2}"
-_NUMBERS = rf"0|{_PLACE}(?:{_BETWEEN}[,，、;；]{_BETWEEN}{_PLACE}){{0,9}}"
-_UNKNOWN = r"(?<=[\s.!?。！？\]］】][\[［【])[?？]"
-_MARK = re.compile(rf"[\[［【]{_BETWEEN}(?:{_NUMBERS}|{_UNKNOWN}){_BETWEEN}[\]］】]")
-_MARK_BEGUN = re.compile(r"[\[［【](?:[\d \t,，、;；]{0,80}|[ \t]{0,3}[?？][ \t]{0,3})\Z")
+_MARK = re.compile(MARK_OR_UNKNOWN)
 _GAP = re.compile(r"\s|[\[［【]|\Z")
-_NUMBER = re.compile(r"\d{1,3}")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Gen|Col|Sgt|Rev|Hon|vs|cf|al|etc|e\.g|i\.e|No|Nos|Fig|Figs"
     r"|Eq|Sec|Art|Vol|pp|p|ca|approx|est|figs?|Inc|Ltd|Co|Corp|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov"
@@ -206,7 +199,7 @@ def _after(text: str, stop: re.Match[str], *, last: bool) -> int | None:
             if text[at].isascii() and not _GAP.match(text, at + 1):
                 break
             at = end = at + 1
-        elif not last and _MARK_BEGUN.match(text, at):
+        elif not last and MARK_BEGUN.match(text, at):
             return None
         else:
             break
@@ -236,7 +229,7 @@ def _segment(lead: str, body: str) -> Segment:
         if not parts:
             part = _LEAD_OUT.sub("", part)
         parts.append("" if parts and _AND.fullmatch(part) else part)
-        marks.update(dict.fromkeys(int(n) for n in _NUMBER.findall(match[0])))
+        marks.update(dict.fromkeys(int(n) for n in NUMBER.findall(match[0])))
         last = match.end()
     parts.append(body[last:])
     text = parts[0]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.marks import numbers_in
+from rag.marks import numbers_in, without_marks
 from rag.verifying.segments import Segment, Segments
 
 
@@ -36,8 +36,28 @@ def test_what_was_said_of_a_sentence_before_is_no_part_of_it() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("mark", "numbers"),
+    [("[[2]]", (2,)), ("[^2]", (2,)), ("[^1, ^2]", (1, 2)), ("[2 and 1]", (2, 1)), ("[#3]", (3,)),
+     ("[1 & 2]", (1, 2)), ("[Passage 2]", (2,)), ("[passages 1, 2 and 3]", (1, 2, 3)),
+     ("[Source: 12]", (12,)), ("[Doc 1, Doc 2]", (1, 2)), ("[资料2]", (2,)),
+     ("【来源：1、2】", (1, 2)), ("[資料 1 和 2]", (1, 2)), ("［文档3］", (3,)), ("[[1, 2]]", (1, 2))],
+)  # fmt: skip
+def test_marks_as_other_models_write_them(mark: str, numbers: tuple[int, ...]) -> None:
+    for text in (f"Bees dance {mark}. They fly.", f"Bees dance. {mark} They fly."):
+        assert segments(text) == [
+            Segment("", "Bees dance.", numbers), Segment(" ", "They fly.", ()),
+        ]  # fmt: skip
+        assert numbers_in(text) == numbers
+        assert without_marks(text).replace(" ", "") == "Beesdance.Theyfly."
+
+
 def test_what_looks_like_a_mark_is_text() -> None:
-    for text in ("取值范围为[0, 1]。", "It lies in [0, 1] by default.", "符号[?]表示未知。"):
+    for text in (
+        "取值范围为[0, 1]。", "It lies in [0, 1] by default.", "符号[?]表示未知。",
+        "It says [Passage missing].", "See [Source].", "列于[资料]。", "It holds [1 or 2].",
+        "The range [1-3] holds.", "An [[open] bracket.", "The year [1984].",
+    ):  # fmt: skip
         assert [(one.text, one.marks) for one in segments(text)] == [(text, ())]
 
 
@@ -174,7 +194,8 @@ def test_code_that_is_cut_off_is_closed() -> None:
     assert [one.text for one in segments("So.\n```")] == ["So.", "```"]
 
 
-PARTS = ("```", "`", "\n", "py", " ", "a[1]", "So it is.", "[2]", "- ", "。", ".", "?.[0]")
+PARTS = ("```", "`", "\n", "py", " ", "a[1]", "So it is.", "[2]", "- ", "。", ".", "?.[0]",
+         "[[", "[^", "[Passage ", "1", "]", "]]", "[资料2]")  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(PARTS)), st.data())
