@@ -41,7 +41,8 @@ def test_what_was_said_of_a_sentence_before_is_no_part_of_it() -> None:
     [("[[2]]", (2,)), ("[^2]", (2,)), ("[^1, ^2]", (1, 2)), ("[2 and 1]", (2, 1)), ("[#3]", (3,)),
      ("[1 & 2]", (1, 2)), ("[Passage 2]", (2,)), ("[passages 1, 2 and 3]", (1, 2, 3)),
      ("[Source: 12]", (12,)), ("[Doc 1, Doc 2]", (1, 2)), ("[资料2]", (2,)),
-     ("【来源：1、2】", (1, 2)), ("[資料 1 和 2]", (1, 2)), ("［文档3］", (3,)), ("[[1, 2]]", (1, 2))],
+     ("【来源：1、2】", (1, 2)), ("[資料 1 和 2]", (1, 2)), ("［文档3］", (3,)),
+     ("[[1, 2]]", (1, 2))],
 )  # fmt: skip
 def test_marks_as_other_models_write_them(mark: str, numbers: tuple[int, ...]) -> None:
     for text in (f"Bees dance {mark}. They fly.", f"Bees dance. {mark} They fly."):
