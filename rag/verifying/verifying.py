@@ -10,6 +10,7 @@ from rag.types import Citation
 from rag.verifying.claims import Claim, Question
 from rag.verifying.code import is_block
 from rag.verifying.judging import Check, Finding, judge, nearness
+from rag.verifying.listing import SourceList
 from rag.verifying.passages import Passage
 from rag.verifying.quoting import quote_for
 from rag.verifying.segments import Segment, Segments
@@ -53,6 +54,7 @@ class Verifying:
 
     ``strict`` drops the sentences that no passage holds; else `UNSUPPORTED` marks them. A cited
     sentence that was said just before, word for word, is dropped: small models repeat themselves.
+    So is a list of sources behind the answer.
     The first sentences wait until one is supported and the words ``awaited`` have been said, or
     until no more comes. A sentence that one of the first ``quoted`` passages holds by the model's
     word alone, and that does not follow it, is shown in the passage's own words, once.
@@ -72,7 +74,7 @@ class Verifying:
         self._passages = [Passage(number, c) for number, c in enumerate(contexts, 1)]
         self._check, self._strict, self._awaited = check, strict, fold(awaited).text
         self._quoted, self._quotes = quoted, set[str]()
-        self._segments = Segments()
+        self._segments, self._listing = Segments(), SourceList(question, contexts)
         self._held: list[str] = []
         self._text = ""
         self._said: tuple[str, tuple[int, ...]] | None = None
@@ -131,9 +133,9 @@ class Verifying:
 
     def _checked(self, segment: Segment) -> Steps[tuple[str, bool]]:
         """A segment with corrected marks, and whether a passage holds it."""
-        claim = Claim(segment.said, self._question)
-        if not segment.text:
+        if not segment.text or (self._supported and self._listing.takes(segment)):
             return "", False
+        claim = Claim(segment.said, self._question)
         if not segment.is_claim:
             return segment.lead + segment.text, False
         before, self._said = self._said, (fold(segment.text).text, segment.marks)

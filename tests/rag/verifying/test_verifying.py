@@ -198,6 +198,31 @@ def test_what_is_said_again_elsewhere_stays(answer: str) -> None:
     assert without_marks(found.text) == without_marks(answer)
 
 
+SHARED = "He shared the Nobel Prize in 1973. [1]"
+
+
+@pytest.mark.parametrize(
+    "listed",
+    ["References:\n[1] /notes/a.md\n[2] /notes/b.md", "**Sources**\n- [1] a.md\n- [2] b",
+     "[^1]: /notes/a.md, line 3\n[^2]: b.md (pp. 2-4)", "**Sources:** a.md and b.md",
+     "Sources: [1], [2].", "### 参考资料\n1. a.md\n2. b.md", "来源：《a.md》（第3页）、b.md [2]"],
+)  # fmt: skip
+def test_a_list_of_sources_behind_the_answer_is_dropped(listed: str) -> None:
+    assert verdict("Which prize?", f"{SHARED}\n\n{listed}", says(True)).text == SHARED
+
+
+@pytest.mark.parametrize("more", ["Sources: the sun and a.md", "References abound.", "a.md"])
+def test_what_only_looks_like_a_list_of_sources_is_checked(more: str) -> None:
+    assert verdict("Which prize?", f"{SHARED}\n{more}", says(False)).text == f"{SHARED}\n{more} [?]"
+
+
+def test_sources_that_are_asked_for_are_an_answer() -> None:
+    found = verdict("Which sources tell of a prize?", f"{SHARED}\nSources: a.md", says(True)).text
+    assert found.startswith(f"{SHARED}\nSources: a.md")
+    alone = verdict("Where does it stand?", "Sources: a.md [1]", says(False))
+    assert (alone.text, alone.held) == ("", "Sources: a.md [?]")
+
+
 def test_nothing_is_given_where_nothing_is_supported() -> None:
     found = verdict("What is the capital of Australia?", "It is Canberra. [1]", says(True))
     assert (found.text, found.shown, found.supported) == ("", "", False)
