@@ -93,7 +93,8 @@ def _root(
 @app.command("index", cls=Command, help=t("Add and update files and folders."))
 def index_command(
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="PATH", help=t("Files and folders."))
+        list[str] | None,
+        typer.Argument(metavar="PATH", help=t("Files and folders; with --web, addresses.")),
     ] = None,
     include: Annotated[
         Globs, typer.Option("--include", help=t("Only files that match this glob (repeatable)."))
@@ -111,6 +112,9 @@ def index_command(
         bool,
         typer.Option("--reembed", help=t("Cut and embed again all that the collection holds.")),
     ] = False,
+    web: Annotated[
+        bool, typer.Option("--web", help=t("Fetch what is named by its address (http, https)."))
+    ] = False,
     home: Home = None, name: Name = None, json: Json = False,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help=t("With --watch: write one JSON object a change."))
@@ -119,12 +123,14 @@ def index_command(
 ) -> None:  # fmt: skip
     from agents.indexing import check_index_options, run_index
 
-    check_index_options(paths, watch=watch, reembed=reembed, json=json)
+    settings = build_settings(home)
+    web = web or settings.web
+    check_index_options(paths, watch=watch, reembed=reembed, json=json, web=web)
     terminal = build_terminal(json or jsonl, quiet)
     with open_collection(home, name, terminal, create=not reembed) as collection:
         failed = run_index(
             collection, terminal, paths or [], include or (), exclude or (),
-            prune=prune, watch=watch, reembed=reembed,
+            prune=prune, watch=watch, reembed=reembed, web=web, web_hosts=settings.web_hosts,
         )  # fmt: skip
     raise typer.Exit({"": 0, "some": SOME_FAILED, "all": 1}[failed])
 

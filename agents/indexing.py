@@ -4,8 +4,10 @@ runs."""
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from agents.web_items import WebItem, apart
 from indexes.errors import UsageError
 from indexes.i18n import t
+from indexes.loaders import Limits, LoaderPool
 from indexes.types import IndexReport
 
 if TYPE_CHECKING:
@@ -13,10 +15,11 @@ if TYPE_CHECKING:
     from indexes.collection import Collection
 
 Failed = Literal["", "some", "all"]
+_READING = Limits(seconds=30.0)  # a child may start for one page alone
 
 
 def check_index_options(
-    paths: Sequence[str] | None, *, watch: bool, reembed: bool, json: bool
+    paths: Sequence[str] | None, *, watch: bool, reembed: bool, json: bool, web: bool
 ) -> None:
     """Raises `UsageError` for options that make no sense together."""
     if not paths and not reembed:
@@ -25,6 +28,9 @@ def check_index_options(
         raise UsageError(t("Name at least one folder to watch."))
     if watch and json:
         raise UsageError(t("With --watch there is no end to write one object at: use --jsonl."))
+    pages = apart(paths or ())[1] if web else []
+    if watch and pages:
+        raise UsageError(t("{url} cannot be watched. Leave it out, or --watch.", url=pages[0]))
 
 
 def run_index(
@@ -37,10 +43,15 @@ def run_index(
     prune: bool,
     watch: bool,
     reembed: bool,
+    web: bool,
+    web_hosts: Sequence[str] = (),
 ) -> Failed:
-    """Index, showing each report; tells whether some or all files failed."""
+    """Index, showing each report; tells whether some or all files failed. ``web``: what is named
+    by its address is fetched, within the own network only from ``web_hosts``."""
     failed: Failed = ""
-    with terminal.indexing() as progress:
+    files, pages = apart(paths) if web else (paths, [])
+    with terminal.indexing() as progress, LoaderPool(limits=_READING) as loaders:
+        fetched = [WebItem(url, loaders.load, frozenset(web_hosts)) for url in pages]
 
         def reports() -> Iterator[IndexReport]:
             if reembed:
@@ -53,8 +64,9 @@ def run_index(
                 )
             elif paths:
                 yield collection.add(
-                    paths, include=include, exclude=exclude, prune=prune, progress=progress
-                )
+                    files, include=include, exclude=exclude, prune=prune, progress=progress,
+                    others=fetched,
+                )  # fmt: skip
 
         for report in reports():
             terminal.index_report(report)

@@ -125,22 +125,23 @@ class Collection(Awaiting):
         exclude: Sequence[str] = (),
         prune: bool = False,
         progress: Report | None = None,
+        others: Sequence[Item] = (),
     ) -> IndexReport:
-        """Add and update files and folders; unchanged files are skipped. With ``prune``, documents
-        under the given folders whose files have vanished are removed.
+        """Add and update files and folders, and the ``others``; unchanged ones are skipped. With
+        ``prune``, documents under the given folders whose files have vanished are removed.
 
         Raises `SourceError` for a path that does not exist or where nothing can be read,
         `LockedError` while another process writes.
         """
         found = scan(paths, Globs(include, exclude), skip=self.home)
-        if not found.files and not prune:
+        if not (found.files or others or prune):
             raise SourceError(
                 t("There is nothing to index in {paths}: no document of a known format.",
                   paths=", ".join(map(str, found.roots)))
             )  # fmt: skip
         roots = [str(root) for root in found.roots] if prune else []
         with LoaderPool(workers=self._workers) as loaders:
-            items = [FileItem(path, loaders.load) for path in found.files]
+            items = [*(FileItem(path, loaders.load) for path in found.files), *others]
             return self.add_items(items, progress, roots, found.unread)
 
     def refresh(

@@ -78,6 +78,8 @@ class IndexSettings(BaseModel):
     chunk_tokens: int | None = Field(
         default=None, ge=16, description="tokens of a passage; by default what the embedder reads"
     )
+    web: bool = Field(default=False, description="whether pages of the web may be fetched")
+    web_hosts: Names = Field(default=(), description="inner hosts that pages may come from")
 
 
 def find_file() -> Path | None:

@@ -41,11 +41,12 @@ _HEADERS: Final = {
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
     """``seconds`` for everything, ``size`` in bytes of the document, unpacked, and ``hops`` that
-    one may be sent on."""
+    one may be sent on. The ``hosts`` may be anywhere, the own network among it."""
 
     seconds: float = 20.0
     size: int = 8 * 1024 * 1024
     hops: int = 5
+    hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ async def _visited(
     hosts at one address must not share a connection, whose certificate is that of one of them."""
     import httpx
 
-    address = await _checked(target, check)
+    address = await _checked(target, check, limits.hosts)
     limit = httpx.Timeout(limits.seconds)
     async with httpx.AsyncClient(trust_env=False, verify=_certificates(), timeout=limit) as client:
         request = client.build_request(
@@ -181,9 +182,9 @@ async def _document(
     return Fetched(url, kind, response.charset_encoding or "", data)
 
 
-async def _checked(target: "httpx.URL", check: AddressCheck) -> str:
-    """An address of the target's host. All that it has must be allowed: one that answers with an
-    inner one beside an outer one means no good."""
+async def _checked(target: "httpx.URL", check: AddressCheck, hosts: frozenset[str]) -> str:
+    """An address of the target's host. All that it has must be allowed, unless it is one of
+    ``hosts``: one that answers with an inner one beside an outer one means no good."""
     port = target.port or (443 if target.scheme == "https" else 80)
     loop = asyncio.get_running_loop()
     try:
@@ -193,7 +194,8 @@ async def _checked(target: "httpx.URL", check: AddressCheck) -> str:
     except (OSError, UnicodeError) as error:
         raise ToolException(t("There is no host «{host}».", host=target.host)) from error
     addresses = [str(place[0]) for *_, place in found]
-    if not addresses or not all(check(address, port) for address in addresses):
+    allowed = target.host in hosts or all(check(address, port) for address in addresses)
+    if not addresses or not allowed:
         raise ToolException(
             t(
                 "«{url}» is not on the open internet. Only public pages can be fetched.",

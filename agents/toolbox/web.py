@@ -1,7 +1,5 @@
 """One page of the web, as text."""
 
-import tempfile
-from pathlib import Path
 from typing import Final
 
 from langchain_core.tools import BaseTool, ToolException
@@ -10,31 +8,13 @@ from pydantic import Field
 from agents.toolbox.background import perform
 from agents.toolbox.fetching import AddressCheck, Fetched, FetchLimits, fetched, is_public
 from agents.toolbox.making import Arguments, tool_of
-from indexes.decoding import decode
+from agents.toolbox.page_reading import extracted_from, is_readable
 from indexes.errors import LoadError
 from indexes.i18n import t
 from indexes.loaders import Limits, LoaderPool
 
 _LENGTH: Final = 8000  # characters of a page that are shown at once
-_SUFFIXES: Final = {
-    "text/html": "html",
-    "application/xhtml+xml": "html",
-    "application/json": "json",
-    "application/ld+json": "json",
-    "application/xml": "xml",
-    "application/rss+xml": "xml",
-    "application/atom+xml": "xml",
-    "text/xml": "xml",
-    "text/csv": "csv",
-    "text/tab-separated-values": "tsv",
-    "text/markdown": "md",
-    "application/pdf": "pdf",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
-}
 _READING: Final = Limits(seconds=30.0)  # the child starts for this one page
-_NOT_CODED: Final = frozenset({"pdf", "docx", "xlsx", "pptx"})
 
 
 def web_tool(check: AddressCheck = is_public, limits: FetchLimits | None = None) -> BaseTool:
@@ -43,7 +23,7 @@ def web_tool(check: AddressCheck = is_public, limits: FetchLimits | None = None)
 
     def fetch_page(url: str, start: int) -> str:
         """The text of one page or document of the web, by its full address."""
-        page = perform(fetched(url, _is_readable, check, limits))
+        page = perform(fetched(url, is_readable, check, limits))
         return _shown(page.url, *_read(page), start)
 
     return tool_of(fetch_page, _Fetching, "network", tainted=True, named=True)
@@ -54,33 +34,16 @@ class _Fetching(Arguments):
     start: int = Field(0, ge=0, description="first character that is shown, to read on")
 
 
-def _is_readable(kind: str) -> bool:
-    return kind in _SUFFIXES or kind.startswith("text/")
-
-
 def _read(page: Fetched) -> tuple[str, str]:
-    """The title and the text, read by a child process within the limits of documents."""
-    suffix = _SUFFIXES.get(page.kind, "txt")
-    with (
-        tempfile.TemporaryDirectory(prefix="waggle-page-") as folder,
-        LoaderPool(limits=_READING) as loaders,
-    ):
-        path = Path(folder) / f"page.{suffix}"
-        try:
-            path.write_bytes(page.data if suffix in _NOT_CODED else _in_utf8(page))
-            extracted = loaders.load(path)
-        except LoadError as error:
-            raise ToolException(
-                t("«{url}» cannot be read: {reason}", url=page.url, reason=error)
-            ) from error
+    """The title and the text."""
+    try:
+        with LoaderPool(limits=_READING) as loaders:
+            extracted = extracted_from(page, loaders.load)
+    except LoadError as error:
+        raise ToolException(
+            t("«{url}» cannot be read: {reason}", url=page.url, reason=error)
+        ) from error
     return extracted.title, extracted.text
-
-
-def _in_utf8(page: Fetched) -> bytes:
-    """The page as its server says that it is coded, where the server says so."""
-    if not page.charset:
-        return page.data
-    return decode(page.data, page.charset).encode("utf-8-sig", "replace")
 
 
 def _shown(url: str, title: str, text: str, start: int) -> str:

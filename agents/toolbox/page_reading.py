@@ -1,0 +1,64 @@
+"""What came from the web, read as a file of its type would be."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from agents.toolbox.fetching import Fetched
+from indexes.decoding import decode
+from indexes.loaders.formats import ZIPPED, suffix_of, supported
+from indexes.types import Extracted
+
+_SUFFIXES: Final = {
+    "text/html": "html",
+    "application/xhtml+xml": "html",
+    "application/json": "json",
+    "application/ld+json": "json",
+    "application/xml": "xml",
+    "application/rss+xml": "xml",
+    "application/atom+xml": "xml",
+    "text/xml": "xml",
+    "text/csv": "csv",
+    "text/tab-separated-values": "tsv",
+    "text/markdown": "md",
+    "application/pdf": "pdf",
+    "application/epub+zip": "epub",
+    "application/vnd.oasis.opendocument.text": "odt",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
+}
+UNTOLD: Final = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+"""Types by which a server says that it does not know one."""
+_NOT_CODED: Final = ZIPPED | {"pdf", "rtf", "msg"}
+
+
+def is_readable(kind: str) -> bool:
+    """Whether documents of that type can be read."""
+    return kind in _SUFFIXES or kind.startswith("text/")
+
+
+def extracted_from(page: Fetched, load: Callable[[Path], Extracted]) -> Extracted:
+    """The text of ``page``; ``load`` reads a file. Raises `LoadError`."""
+    suffix = _suffix(page)
+    with tempfile.TemporaryDirectory(prefix="waggle-page-") as folder:
+        path = Path(folder) / f"page.{suffix}"
+        path.write_bytes(page.data if suffix in _NOT_CODED else _in_utf8(page))
+        return load(path)
+
+
+def _suffix(page: Fetched) -> str:
+    """By the type; where that says little, by the address, as far as it names a known format."""
+    named = Path(urlsplit(page.url).path)
+    if page.kind in UNTOLD | {"text/plain"} and supported(named):
+        return suffix_of(named) or "txt"
+    return _SUFFIXES.get(page.kind, "txt")
+
+
+def _in_utf8(page: Fetched) -> bytes:
+    """The page as its server says that it is coded, where the server says so."""
+    if not page.charset:
+        return page.data
+    return decode(page.data, page.charset).encode("utf-8-sig", "replace")
