@@ -4,7 +4,7 @@ runs."""
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from agents.web_items import WebItem, apart
+from agents.web_items import apart, fetched_items
 from indexes.errors import UsageError
 from indexes.i18n import t
 from indexes.loaders import Limits, LoaderPool
@@ -51,7 +51,7 @@ def run_index(
     failed: Failed = ""
     files, pages = apart(paths) if web else (paths, [])
     with terminal.indexing() as progress, LoaderPool(limits=_READING) as loaders:
-        fetched = [WebItem(url, loaders.load, frozenset(web_hosts)) for url in pages]
+        others = list(fetched_items(pages, loaders.load, frozenset(web_hosts), progress))
 
         def reports() -> Iterator[IndexReport]:
             if reembed:
@@ -65,7 +65,7 @@ def run_index(
             elif paths:
                 yield collection.add(
                     files, include=include, exclude=exclude, prune=prune, progress=progress,
-                    others=fetched,
+                    others=others,
                 )  # fmt: skip
 
         for report in reports():

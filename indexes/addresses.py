@@ -1,7 +1,12 @@
-"""Addresses of servers."""
+"""Addresses of servers and pages."""
 
 import ipaddress
 from urllib.parse import urlsplit
+
+
+def is_web(name: str) -> bool:
+    """Whether ``name`` is an address of the web rather than a path."""
+    return name.strip().lower().startswith(("http://", "https://"))
 
 
 def is_loopback(url: str) -> bool:

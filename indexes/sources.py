@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
+from indexes.addresses import is_web
 from indexes.errors import SourceError, UsageError
 from indexes.gitignore import NAME as GITIGNORE
 from indexes.gitignore import Rules, ignored, own_rules, repository_above
@@ -165,7 +166,7 @@ def _within(path: str, folder: str) -> bool:
 def _local(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     if not os.fspath(path):
         raise UsageError(t("A path is empty."))
-    if isinstance(path, str) and path.startswith(("http://", "https://")):
+    if isinstance(path, str) and is_web(path):
         raise SourceError(
             t(
                 "{url} is on the web, and nothing is fetched without --web. Save the page and "

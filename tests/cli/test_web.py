@@ -1,6 +1,11 @@
 """Pages of a real server on this machine are indexed beside files, where that is allowed."""
 
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +15,7 @@ from typing import Any
 import pytest
 
 Command = Callable[..., Any]
+ROOT = Path(__file__).resolve().parents[2]
 DANCE = "<title>Bees</title><h1>The dance</h1><p>A dancing bee tells how far away the food is.</p>"
 
 
@@ -131,7 +137,7 @@ def test_pages_stand_beside_files_and_are_not_pruned(
 
 
 def test_what_the_server_does_not_tell_the_address_does(waggle: Command, site: Site) -> None:
-    pdf = Path(__file__).resolve().parents[2] / "examples" / "bee-handbook.pdf"
+    pdf = ROOT / "examples" / "bee-handbook.pdf"
     site.pages.update({
         "/honey.md": ("text/plain", b"# Honey\n\nIt keeps.\n"),
         "/book.pdf?v=1": ("application/octet-stream", pdf.read_bytes()),
@@ -147,6 +153,24 @@ def test_what_the_server_does_not_tell_the_address_does(waggle: Command, site: S
         site.url("/dance"): "html", site.url("/honey.md"): "md", site.url("/book.pdf?v=1"): "pdf",
         site.url("/mail"): "txt",
     }  # fmt: skip
+
+
+def test_an_interrupted_fetch_ends_at_once(waggle: Command, site: Site) -> None:
+    waggle("index", "--web", site.url("/dance"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        running = subprocess.Popen(
+            [sys.executable, "-m", "cli", "index", "--web", url], cwd=ROOT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            # A run in the background of a shell ignores interrupts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
+        with silent.accept()[0]:
+            started = time.monotonic()
+            running.send_signal(signal.SIGINT)
+            told, _ = running.communicate(timeout=50)
+    assert (running.returncode, time.monotonic() - started < 15) == (130, True)
+    assert told.decode().endswith("Interrupted.\n")
 
 
 def test_pages_are_not_watched(waggle: Command, site: Site) -> None:
