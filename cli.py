@@ -124,13 +124,12 @@ def index_command(
     from agents.indexing import check_index_options, run_index
 
     settings = build_settings(home)
-    web = web or settings.web
-    check_index_options(paths, watch=watch, reembed=reembed, json=json, web=web)
+    check_index_options(paths, watch=watch, reembed=reembed, json=json, web=web or settings.web)
     terminal = build_terminal(json or jsonl, quiet)
     with open_collection(home, name, terminal, create=not reembed) as collection:
         failed = run_index(
             collection, terminal, paths or [], include or (), exclude or (),
-            prune=prune, watch=watch, reembed=reembed, web=web, web_hosts=settings.web_hosts,
+            prune=prune, watch=watch, reembed=reembed, web_hosts=settings.web_hosts,
         )  # fmt: skip
     raise typer.Exit({"": 0, "some": SOME_FAILED, "all": 1}[failed])
 

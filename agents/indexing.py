@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from agents.web_items import apart, fetched_items
-from indexes.errors import UsageError
+from indexes.errors import SourceError, UsageError
 from indexes.i18n import t
 from indexes.loaders import Limits, LoaderPool
 from indexes.types import IndexReport
@@ -13,6 +13,7 @@ from indexes.types import IndexReport
 if TYPE_CHECKING:
     from agents.terminal import Terminal
     from indexes.collection import Collection
+    from indexes.pipeline import Report
 
 Failed = Literal["", "some", "all"]
 _READING = Limits(seconds=30.0)  # a child may start for one page alone
@@ -28,9 +29,17 @@ def check_index_options(
         raise UsageError(t("Name at least one folder to watch."))
     if watch and json:
         raise UsageError(t("With --watch there is no end to write one object at: use --jsonl."))
-    pages = apart(paths or ())[1] if web else []
+    pages = apart(paths or ())[1]
     if watch and pages:
         raise UsageError(t("{url} cannot be watched. Leave it out, or --watch.", url=pages[0]))
+    if pages and not web:
+        raise SourceError(
+            t(
+                "{url} is on the web, and nothing is fetched without --web. Add it, or save the "
+                "page and index that.",
+                url=pages[0],
+            )
+        )
 
 
 def run_index(
@@ -43,15 +52,12 @@ def run_index(
     prune: bool,
     watch: bool,
     reembed: bool,
-    web: bool,
     web_hosts: Sequence[str] = (),
 ) -> Failed:
-    """Index, showing each report; tells whether some or all files failed. ``web``: what is named
-    by its address is fetched, within the own network only from ``web_hosts``."""
+    """Index, showing each report; tells whether some or all files failed. What is named by its
+    address is fetched, within the own network only from ``web_hosts``."""
     failed: Failed = ""
-    files, pages = apart(paths) if web else (paths, [])
-    with terminal.indexing() as progress, LoaderPool(limits=_READING) as loaders:
-        others = list(fetched_items(pages, loaders.load, frozenset(web_hosts), progress))
+    with terminal.indexing() as progress:
 
         def reports() -> Iterator[IndexReport]:
             if reembed:
@@ -63,10 +69,7 @@ def run_index(
                     collection, paths, include=include, exclude=exclude, progress=progress
                 )
             elif paths:
-                yield collection.add(
-                    files, include=include, exclude=exclude, prune=prune, progress=progress,
-                    others=others,
-                )  # fmt: skip
+                yield _added(collection, paths, include, exclude, prune, web_hosts, progress)
 
         for report in reports():
             terminal.index_report(report)
@@ -74,3 +77,20 @@ def run_index(
                 done = report.added + report.updated + report.unchanged
                 failed = "some" if done else "all"
     return failed
+
+
+def _added(
+    collection: "Collection",
+    paths: Sequence[str],
+    include: Sequence[str],
+    exclude: Sequence[str],
+    prune: bool,
+    web_hosts: Sequence[str],
+    progress: "Report | None",
+) -> IndexReport:
+    files, urls = apart(paths)
+    with LoaderPool(limits=_READING) as loaders:
+        pages = fetched_items(urls, loaders.load, frozenset(web_hosts), progress)
+        return collection.add(
+            files, include=include, exclude=exclude, prune=prune, progress=progress, others=pages
+        )

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urldefrag
+from urllib.parse import urlsplit, urlunsplit
 
 from indexes.addresses import is_web
 from indexes.errors import LoadError
+from indexes.i18n import t
 from indexes.items import Version
 from indexes.pipeline import Progress, Report
 from indexes.types import Extracted
@@ -45,10 +46,10 @@ def fetched_items(
     hosts: frozenset[str],
     report: Report | None = None,
 ) -> Iterator[WebItem]:
-    """The pages or documents at ``urls``, without their ``#fragment``, each once and one after the
-    other, so that an interruption ends it and no collection is held meanwhile. ``hosts`` may be
-    inside the own network, all others only public; ``load`` reads a file."""
-    sources = list(dict.fromkeys(urldefrag(url.strip()).url for url in urls))
+    """The pages or documents at ``urls``, each once and one after the other, in the thread that
+    asks, so that an interruption ends it. ``hosts`` may be inside the own network, all others only
+    public; ``load`` reads a file."""
+    sources = list(dict.fromkeys(map(_spelled, urls)))
     for number, source in enumerate(sources):
         if report:
             report(Progress(number, len(sources), 0, source))
@@ -62,17 +63,30 @@ def _extracted(url: str, load: Callable[[Path], Extracted], hosts: frozenset[str
     from langchain_core.tools import ToolException
 
     from agents.toolbox.background import perform
-    from agents.toolbox.fetching import FetchLimits, fetched
-    from agents.toolbox.page_reading import UNTOLD, extracted_from, is_readable
+    from agents.toolbox.fetching import FetchLimits, NotPublicError, fetched
+    from agents.toolbox.page_reading import extracted_from, is_readable_as
 
     def accepted(kind: str) -> bool:
-        return kind in UNTOLD or is_readable(kind)
+        return is_readable_as(kind, url)
 
     try:
         page = perform(fetched(url, accepted, limits=FetchLimits(_SECONDS, _SIZE, hosts=hosts)))
+    except NotPublicError as error:
+        hint = t("If its host is yours, name it in web_hosts (WAGGLE_WEB_HOSTS).")
+        raise LoadError(f"{error} {hint}") from error
     except ToolException as error:
         raise LoadError(str(error)) from error
     return extracted_from(page, load)
+
+
+def _spelled(url: str) -> str:
+    """The address in one spelling, without its ``#fragment``."""
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return url.strip()
+    host = parts.netloc.lower()
+    return urlunsplit((parts.scheme.lower(), host, parts.path or "/", parts.query, ""))
 
 
 def apart(paths: Iterable[str]) -> tuple[list[str], list[str]]:

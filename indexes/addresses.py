@@ -9,6 +9,18 @@ def is_web(name: str) -> bool:
     return name.strip().lower().startswith(("http://", "https://"))
 
 
+def host_name(name: str) -> str:
+    """The host ``name`` in its one spelling: lower case, without a last dot, an IP address in its
+    short form and without brackets. Raises `ValueError` for what holds more than a host."""
+    host = name.strip().lower().removeprefix("[").removesuffix("]").rstrip(".")
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        if not host or set(host) & set("/:*@[]? "):
+            raise ValueError(f"{name!r} is no name of a host") from None
+        return host
+
+
 def is_loopback(url: str) -> bool:
     """Whether ``url`` is on this machine, which a proxy set in the environment cannot reach."""
     try:

@@ -125,16 +125,17 @@ class Collection(Awaiting):
         exclude: Sequence[str] = (),
         prune: bool = False,
         progress: Report | None = None,
-        others: Sequence[Item] = (),
+        others: Iterable[Item] = (),
     ) -> IndexReport:
-        """Add and update files and folders, and the ``others``; unchanged ones are skipped. With
-        ``prune``, documents under the given folders whose files have vanished are removed.
+        """Add and update files and folders, and the ``others``, which are asked for when the paths
+        were found; unchanged ones are skipped. With ``prune``, documents under the given folders
+        whose files have vanished are removed.
 
         Raises `SourceError` for a path that does not exist or where nothing can be read,
         `LockedError` while another process writes.
         """
         found = scan(paths, Globs(include, exclude), skip=self.home)
-        if not (found.files or others or prune):
+        if found.roots and not (found.files or prune):
             raise SourceError(
                 t("There is nothing to index in {paths}: no document of a known format.",
                   paths=", ".join(map(str, found.roots)))

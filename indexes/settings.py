@@ -27,6 +27,7 @@ from pydantic import (
     ValidationError,
 )
 
+from indexes.addresses import host_name
 from indexes.errors import UsageError
 from indexes.i18n import t
 
@@ -52,6 +53,7 @@ def _split(value: object) -> object:
 Listed = BeforeValidator(_split)
 """Makes a list of what a variable or an option holds: ``a,b``."""
 Names = Annotated[tuple[str, ...], Listed]
+Hosts = Annotated[Names, AfterValidator(lambda names: tuple(map(host_name, names)))]
 
 
 def default_home() -> Path:
@@ -79,7 +81,7 @@ class IndexSettings(BaseModel):
         default=None, ge=16, description="tokens of a passage; by default what the embedder reads"
     )
     web: bool = Field(default=False, description="whether pages of the web may be fetched")
-    web_hosts: Names = Field(default=(), description="inner hosts that pages may come from")
+    web_hosts: Hosts = Field(default=(), description="inner hosts that pages may come from")
 
 
 def find_file() -> Path | None:

@@ -168,11 +168,7 @@ def _local(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
         raise UsageError(t("A path is empty."))
     if isinstance(path, str) and is_web(path):
         raise SourceError(
-            t(
-                "{url} is on the web, and nothing is fetched without --web. Save the page and "
-                "index it, or add --web.",
-                url=path,
-            )
+            t("{url} is on the web, and nothing is fetched. Save the page and index it.", url=path)
         )
     return path
 

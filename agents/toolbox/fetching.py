@@ -12,12 +12,13 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from langchain_core.tools import ToolException
 
+from indexes.addresses import host_name
 from indexes.i18n import t
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ AddressCheck = Callable[[str, int], bool]
 """Whether a connection may be made to the IP address at that port."""
 
 _WEB_PORTS: Final = (80, 443)
+_LAST_PORT: Final = 65_535
 _FIRST_FREE_PORT: Final = 1024  # below it sit mail, shells and other services that speak no HTTP
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _LONGEST_URL: Final = 2000
@@ -41,7 +43,8 @@ _HEADERS: Final = {
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
     """``seconds`` for everything, ``size`` in bytes of the document, unpacked, and ``hops`` that
-    one may be sent on. The ``hosts`` may be anywhere, the own network among it."""
+    one may be sent on. An address on one of ``hosts`` (see `host_name`), and what it is sent on to,
+    may be on any of them, also in the own network."""
 
     seconds: float = 20.0
     size: int = 8 * 1024 * 1024
@@ -63,7 +66,7 @@ class Fetched:
 def is_public(address: str, port: int) -> bool:
     """Whether ``address`` belongs to a machine on the open internet, and ``port`` can be one of the
     web."""
-    if port not in _WEB_PORTS and port < _FIRST_FREE_PORT:
+    if not _is_of_the_web(port):
         return False
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
@@ -77,6 +80,14 @@ def is_public(address: str, port: int) -> bool:
         elif found in _NAT64:
             found = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
     return found.is_global and not found.is_multicast and not found.is_reserved
+
+
+def _is_of_the_web(port: int) -> bool:
+    return port in _WEB_PORTS or port >= _FIRST_FREE_PORT
+
+
+class NotPublicError(ToolException):
+    """An address that is not on the open internet, nor on a host that is allowed."""
 
 
 async def fetched(
@@ -102,6 +113,9 @@ async def _followed(
 ) -> Fetched:
     import httpx
 
+    # Foreign pages must not reach into the own network by sending us there.
+    if not _is_one_of(limits.hosts, _parsed(url)):
+        limits = replace(limits, hosts=frozenset())
     for _ in range(limits.hops + 1):
         target = _parsed(url)
         try:
@@ -127,11 +141,19 @@ def _parsed(url: str) -> "httpx.URL":
         target = httpx.URL(url.strip()).copy_with(fragment=None)
     except (httpx.InvalidURL, ValueError, UnicodeError) as error:
         raise ToolException(_no_address(url)) from error
-    if target.scheme not in ("http", "https") or not target.host or len(url) > _LONGEST_URL:
+    known = target.scheme in ("http", "https") and target.host and len(url) <= _LONGEST_URL
+    if not known or not 0 < (target.port or 80) <= _LAST_PORT:
         raise ToolException(_no_address(url))
     if target.userinfo:
         raise ToolException(t("«{url}» holds a name or password. Leave it out.", url=url))
     return target
+
+
+def _is_one_of(hosts: frozenset[str], target: "httpx.URL") -> bool:
+    try:
+        return host_name(target.host) in hosts
+    except ValueError:
+        return False
 
 
 def _no_address(url: str) -> str:
@@ -194,9 +216,9 @@ async def _checked(target: "httpx.URL", check: AddressCheck, hosts: frozenset[st
     except (OSError, UnicodeError) as error:
         raise ToolException(t("There is no host «{host}».", host=target.host)) from error
     addresses = [str(place[0]) for *_, place in found]
-    allowed = target.host in hosts or all(check(address, port) for address in addresses)
-    if not addresses or not allowed:
-        raise ToolException(
+    named = _is_one_of(hosts, target) and _is_of_the_web(port)
+    if not addresses or not (named or all(check(address, port) for address in addresses)):
+        raise NotPublicError(
             t(
                 "«{url}» is not on the open internet. Only public pages can be fetched.",
                 url=target,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from agents.toolbox.fetching import Fetched
 from indexes.decoding import decode
-from indexes.loaders.formats import ZIPPED, suffix_of, supported
+from indexes.loaders.formats import IN_PROCESS, ZIPPED, suffix_of, supported
 from indexes.types import Extracted
 
 _SUFFIXES: Final = {
@@ -30,7 +30,7 @@ _SUFFIXES: Final = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
     "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
 }
-UNTOLD: Final = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+_UNTOLD: Final = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 """Types by which a server says that it does not know one."""
 _NOT_CODED: Final = ZIPPED | {"pdf", "rtf", "msg"}
 
@@ -38,6 +38,12 @@ _NOT_CODED: Final = ZIPPED | {"pdf", "rtf", "msg"}
 def is_readable(kind: str) -> bool:
     """Whether documents of that type can be read."""
     return kind in _SUFFIXES or kind.startswith("text/")
+
+
+def is_readable_as(kind: str, url: str) -> bool:
+    """The same, where the address may tell more than the type."""
+    seen = kind.startswith(("image/", "audio/", "video/", "font/"))
+    return is_readable(kind) or kind in _UNTOLD or (not seen and supported(_named(url)))
 
 
 def extracted_from(page: Fetched, load: Callable[[Path], Extracted]) -> Extracted:
@@ -51,10 +57,16 @@ def extracted_from(page: Fetched, load: Callable[[Path], Extracted]) -> Extracte
 
 def _suffix(page: Fetched) -> str:
     """By the type; where that says little, by the address, as far as it names a known format."""
-    named = Path(urlsplit(page.url).path)
-    if page.kind in UNTOLD | {"text/plain"} and supported(named):
-        return suffix_of(named) or "txt"
-    return _SUFFIXES.get(page.kind, "txt")
+    if page.kind in _SUFFIXES:
+        return _SUFFIXES[page.kind]
+    named = suffix_of(_named(page.url))
+    if page.kind.startswith("text/"):
+        return named if named in IN_PROCESS else "txt"
+    return named if supported(_named(page.url)) else "txt"
+
+
+def _named(url: str) -> Path:
+    return Path(urlsplit(url).path)
 
 
 def _in_utf8(page: Fetched) -> bytes:

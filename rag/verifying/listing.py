@@ -8,39 +8,62 @@ from indexes.types import SearchResult
 from rag.verifying.segments import Segment
 
 _HEADING = re.compile(
-    r"(references?|sources?|citations?|参考资料|參考資料|参考文献|參考文獻|资料来源|資料來源|引用来源|来源|來源)"
-    r"(?:[*_]{0,2}\s*[:：]\s*[*_]{0,2}|[*_]{0,2}\Z)",
+    r"[*_# ]{0,6}(?:references?|sources?(?: used)?|citations?|参考资料|參考資料|参考文献|參考文獻"
+    r"|资料来源|資料來源|引用来源|来源|來源|出处|出處)(?:[*_]{0,2}\s{0,3}[:：]\s{0,3}[*_]{0,2}|[*_]{0,2}\Z)",
     re.IGNORECASE,
 )
+_ASKED = re.compile(
+    r"\b(?:sources?|references?|citations?|files?|documents?|pages?|where|which|notes?)\b"
+    r"|来源|來源|出处|出處|文件|文档|文檔|资料|資料|文献|文獻|哪",
+    re.IGNORECASE,
+)
+"""Questions that a name of a document may answer."""
 _BETWEEN = re.compile(r"[,，;；、]|\band\b|和")
 _WHERE = re.compile(
-    r"[\s,，(（]*(?:(?:lines?|pages?|pp?\.|chars?|characters?)\s*\d+(?:\s*[-–]\s*\d+)?|第\s*\d+\s*[页頁行])[)）]?",
+    r"[ ,，(（]{0,3}(?:(?:lines?|pages?|pp?\.|characters?)\s{0,3}\d+(?:\s?[-–]\s?\d+)?"
+    r"|第\s?\d+\s?[页頁行])[)）]?|:\d+(?:-\d+)?",
     re.IGNORECASE,
 )
+_LONGEST = 400
 
 
 class SourceList:
-    """Tells the sentences that only name passages which an answer drew on: those behind a heading
-    that the question does not ask for, and footnotes (``[^1]: notes.md, line 3``)."""
+    """Takes the sentences out that only name passages which an answer drew on: those behind a
+    heading, and footnotes (``[^1]: notes.md, line 3``). Nothing goes where the question asks for
+    documents, and a heading only with what it heads."""
 
     def __init__(self, question: str, contexts: Iterable[SearchResult]) -> None:
-        self._question = fold(question).text
-        self._names = {name for context in contexts for name in _names(context)}
+        self._off = bool(_ASKED.search(question))
+        self._files, self._titles = set[str](), set[str]()
+        for context in contexts:
+            last = re.split(r"[/\\]", context.source.rstrip("/\\"))[-1]
+            self._files.update(_folded(context.source), _folded(last))
+            self._titles.update(_folded(last.rpartition(".")[0]), _folded(context.title))
         self._begun = False
+        self._heading: list[Segment] = []
 
-    def takes(self, segment: Segment) -> bool:
-        """Whether ``segment``, the next of the answer, belongs to such a list."""
-        text = segment.text.lstrip("*_# ")
-        heading = _HEADING.match(text)
-        asked = heading is not None and fold(heading[1]).text in self._question
-        begun = self._begun or heading is not None or text.startswith((":", "："))
-        listed = _WHERE.sub("", text[heading.end() if heading else 0 :])
-        parts = (fold(part).text.strip() for part in _BETWEEN.split(listed))
-        self._begun = begun and not asked and self._names.issuperset(filter(None, parts))
-        return self._begun
+    def rest(self, segment: Segment) -> list[Segment]:
+        """What is to be checked now that ``segment`` has come: nothing of a list, a heading too
+        if no list follows it."""
+        if self._off:
+            return [segment]
+        held, self._heading = self._heading, []
+        found = None if segment.is_code else _HEADING.match(segment.text)
+        listed = segment.text[found.end() if found else 0 :]
+        if found and not any(map(str.isalnum, listed)):
+            self._begun, self._heading = True, [segment]
+            return held
+        names = self._files if found else self._files | self._titles
+        noted = segment.text.startswith((":", "："))
+        self._begun = (self._begun or noted or found is not None) and _names(listed, names)
+        return [] if self._begun else [*held, segment]
 
 
-def _names(context: SearchResult) -> Iterator[str]:
-    last = re.split(r"[/\\]", context.source.rstrip("/\\"))[-1]
-    for name in (context.source, last, last.rpartition(".")[0], context.title):
-        yield from (fold(part).text.strip() for part in (name, *_BETWEEN.split(name)))
+def _names(listed: str, names: set[str]) -> bool:
+    """Whether it holds nothing but ``names``, and places within them."""
+    return len(listed) < _LONGEST and names.issuperset(_folded(_WHERE.sub("", listed)))
+
+
+def _folded(names: str) -> Iterator[str]:
+    """Each of the names, comparable."""
+    return filter(None, (fold(name).text.strip() for name in _BETWEEN.split(names)))

@@ -112,9 +112,10 @@ class Verifying:
 
     def _show(self, segment: Segment) -> Steps[str]:
         """What may be shown when ``segment`` has come."""
-        text, supports = yield from self._checked(segment)
-        self._held.append(text)
-        self._supported = self._supported or supports
+        for one in self._listing.rest(segment) if self._supported else (segment,):
+            text, supports = yield from self._checked(one)
+            self._held.append(text)
+            self._supported = self._supported or supports
         return self._release()
 
     def _release(self) -> str:
@@ -133,7 +134,7 @@ class Verifying:
 
     def _checked(self, segment: Segment) -> Steps[tuple[str, bool]]:
         """A segment with corrected marks, and whether a passage holds it."""
-        if not segment.text or (self._supported and self._listing.takes(segment)):
+        if not segment.text:
             return "", False
         claim = Claim(segment.said, self._question)
         if not segment.is_claim:

@@ -309,10 +309,23 @@ def test_what_is_no_address_of_the_web(fetch: Fetch, site: Site, url: str) -> No
         fetch(f"/to/{url}")
 
 
+def test_what_is_no_host_is_told(site: Site) -> None:
+    assert refused(web_tool(site.check), "http://*.example/").startswith("There is no host")
+    assert "must begin" in refused(web_tool(site.check), "http://127.0.0.1:99999/")
+
+
 def test_a_name_and_password_are_refused(site: Site) -> None:
     said = refused(web_tool(site.check), f"http://me:secret@127.0.0.1:{site.port}/bees")
     assert "holds a name or password" in said
     assert site.asked == []
+
+
+def test_a_foreign_page_does_not_lead_to_a_host_that_is_allowed(site: Site) -> None:
+    inner = f"http://127.0.0.2:{site.port}/bees"
+    limits = FetchLimits(seconds=10, hosts=frozenset({"127.0.0.2"}))
+    tool = web_tool(lambda address, _: address == "127.0.0.1", limits)
+    assert refused(tool, f"{site.url}/to/{inner}").startswith(f"«{inner}» is not on the open")
+    assert "cannot be fetched" in refused(tool, inner)  # allowed, but nothing listens there
 
 
 def test_what_one_hop_sets_the_next_does_not_send(fetch: Fetch, site: Site) -> None:

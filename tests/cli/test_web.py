@@ -86,7 +86,8 @@ def test_the_own_network_is_not_read_unless_its_host_is_named(
     assert outcome.json["failed"] == [
         {
             "source": url,
-            "reason": f"«{inner}» is not on the open internet. Only public pages can be fetched.",
+            "reason": f"«{inner}» is not on the open internet. Only public pages can be fetched. "
+            "If its host is yours, name it in web_hosts (WAGGLE_WEB_HOSTS).",
         }
     ]
 
@@ -142,6 +143,8 @@ def test_what_the_server_does_not_tell_the_address_does(waggle: Command, site: S
         "/honey.md": ("text/plain", b"# Honey\n\nIt keeps.\n"),
         "/book.pdf?v=1": ("application/octet-stream", pdf.read_bytes()),
         "/mail": ("", b"Only words.\n"),
+        "/about.pdf": ("text/plain", b"Only words about a book.\n"),
+        "/hives.yaml": ("application/yaml", b"hives: 3\n"),
         "/picture.png": ("image/png", b"\x89PNG\r\n\x1a\n"),
     })  # fmt: skip
     told = waggle("index", "--web", *map(site.url, site.pages), "--json").json
@@ -151,8 +154,39 @@ def test_what_the_server_does_not_tell_the_address_does(waggle: Command, site: S
     formats = {one["source"]: one["format"] for one in waggle("list", "--json").json["documents"]}
     assert formats == {
         site.url("/dance"): "html", site.url("/honey.md"): "md", site.url("/book.pdf?v=1"): "pdf",
-        site.url("/mail"): "txt",
+        site.url("/mail"): "txt", site.url("/about.pdf"): "txt", site.url("/hives.yaml"): "yaml",
     }  # fmt: skip
+
+
+def test_a_wrong_path_is_told_before_anything_is_fetched(waggle: Command, site: Site) -> None:
+    site.pages["/dance"] = ("text/html", b"")
+    outcome = waggle("index", "--web", "nothing-here", site.url("/dance"))
+    assert outcome.code == 1
+    assert "no file or folder" in outcome.err
+    assert "404" not in outcome.err
+
+
+def test_an_address_that_cannot_be_one_harms_no_other(waggle: Command, site: Site) -> None:
+    site.pages["/moved"] = ("", "http://127.0.0.1:99999/")
+    told = waggle("index", "--web", site.url("/moved"), site.url("/dance"), "--json")
+    assert (told.code, told.json["added"], len(told.json["failed"])) == (4, 1, 1)
+
+
+def test_one_page_has_one_spelling(waggle: Command, site: Site) -> None:
+    site.pages["/"] = ("text/html", DANCE.encode())
+    home = f"HTTP://127.0.0.1:{site.port}"
+    told = waggle("index", "--web", home, site.url("/"), site.url("/#end"), "--json")
+    assert told.json["added"] == 1
+
+
+@pytest.mark.parametrize(("hosts", "code"), [("LOCALHOST.", 0), ("http://localhost", 2)])
+def test_the_hosts_are_names(
+    waggle: Command, site: Site, monkeypatch: pytest.MonkeyPatch, hosts: str, code: int
+) -> None:
+    monkeypatch.setenv("WAGGLE_WEB_HOSTS", hosts)
+    outcome = waggle("index", "--web", site.url("/dance", "localhost"))
+    assert outcome.code == code
+    assert code == 0 or "web_hosts" in outcome.err
 
 
 def test_an_interrupted_fetch_ends_at_once(waggle: Command, site: Site) -> None:

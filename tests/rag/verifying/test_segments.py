@@ -1,5 +1,7 @@
 """An answer is cut into sentences, each with the passages it names."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,11 +40,12 @@ def test_what_was_said_of_a_sentence_before_is_no_part_of_it() -> None:
 
 @pytest.mark.parametrize(
     ("mark", "numbers"),
-    [("[[2]]", (2,)), ("[^2]", (2,)), ("[^1, ^2]", (1, 2)), ("[2 and 1]", (2, 1)), ("[#3]", (3,)),
+    [("[[2]]", (2,)), ("[^2]", (2,)), ("[^1, ^2]", (1, 2)), ("[2 and 1]", (2, 1)),
      ("[1 & 2]", (1, 2)), ("[Passage 2]", (2,)), ("[passages 1, 2 and 3]", (1, 2, 3)),
      ("[Source: 12]", (12,)), ("[Doc 1, Doc 2]", (1, 2)), ("[资料2]", (2,)),
      ("【来源：1、2】", (1, 2)), ("[資料 1 和 2]", (1, 2)), ("［文档3］", (3,)),
-     ("[[1, 2]]", (1, 2))],
+     ("[[1, 2]]", (1, 2)), ("[[1], [2]]", (1, 2)), ("[[2][1]]", (2, 1)),
+     (f"[{', '.join(f'Document {n}' for n in range(1, 11))}]", tuple(range(1, 11)))],
 )  # fmt: skip
 def test_marks_as_other_models_write_them(mark: str, numbers: tuple[int, ...]) -> None:
     for text in (f"Bees dance {mark}. They fly.", f"Bees dance. {mark} They fly."):
@@ -58,8 +61,24 @@ def test_what_looks_like_a_mark_is_text() -> None:
         "取值范围为[0, 1]。", "It lies in [0, 1] by default.", "符号[?]表示未知。",
         "It says [Passage missing].", "See [Source].", "列于[资料]。", "It holds [1 or 2].",
         "The range [1-3] holds.", "An [[open] bracket.", "The year [1984].",
+        "It was mended in [#42] last week.", "See [Document 2](two.md) for more.",
+        "See [1](one.md) for more.", "In R, x[[1]] is the first element.",
+        "The term [Document 1] stands for the contract.", "[^1] leaves out the digit.",
+        "【资料1】记载了越冬的温度。",
     ):  # fmt: skip
         assert [(one.text, one.marks) for one in segments(text)] == [(text, ())]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" + ", ".join(f"Passage   {n}" for n in range(1, 11)) + " x ", "[[" + "1," * 2000,
+     "[[1" + "],[1" * 500, "[1   ,   1   ,   1" * 200, "[" * 5000],
+)  # fmt: skip
+def test_what_nearly_is_a_mark_is_read_in_no_time(text: str) -> None:
+    started = time.process_time()
+    segments(f"So. {text}")
+    without_marks(text * 3)
+    assert time.process_time() - started < 2
 
 
 def test_what_only_begins_like_a_lead_in_stays() -> None:
@@ -196,7 +215,7 @@ def test_code_that_is_cut_off_is_closed() -> None:
 
 
 PARTS = ("```", "`", "\n", "py", " ", "a[1]", "So it is.", "[2]", "- ", "。", ".", "?.[0]",
-         "[[", "[^", "[Passage ", "1", "]", "]]", "[资料2]")  # fmt: skip
+         "[[", "[^", "[Doc ", "1", "]", "]]", "[资料2]", "(", "So", "[Doc 1, Doc 2]")  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(PARTS)), st.data())

@@ -208,19 +208,41 @@ SHARED = "He shared the Nobel Prize in 1973. [1]"
      "Sources: [1], [2].", "### 参考资料\n1. a.md\n2. b.md", "来源：《a.md》（第3页）、b.md [2]"],
 )  # fmt: skip
 def test_a_list_of_sources_behind_the_answer_is_dropped(listed: str) -> None:
-    assert verdict("Which prize?", f"{SHARED}\n\n{listed}", says(True)).text == SHARED
+    assert verdict("What did he win?", f"{SHARED}\n\n{listed}", says(True)).text == SHARED
 
 
-@pytest.mark.parametrize("more", ["Sources: the sun and a.md", "References abound.", "a.md"])
+@pytest.mark.parametrize(
+    "more",
+    ["Sources: the sun and a.md", "References abound.", "a.md", "Source: b", "A", "来源：洋槐"],
+)
 def test_what_only_looks_like_a_list_of_sources_is_checked(more: str) -> None:
-    assert verdict("Which prize?", f"{SHARED}\n{more}", says(False)).text == f"{SHARED}\n{more} [?]"
+    assert (
+        verdict("What did he win?", f"{SHARED}\n{more}", says(False)).text
+        == f"{SHARED}\n{more} [?]"
+    )
 
 
-def test_sources_that_are_asked_for_are_an_answer() -> None:
-    found = verdict("Which sources tell of a prize?", f"{SHARED}\nSources: a.md", says(True)).text
+def test_a_heading_stays_with_what_is_no_list() -> None:
+    more = "## Source\nHoney comes from nectar."
+    found = verdict("What did he win?", f"{SHARED}\n{more}", says(False)).text
+    assert found == f"{SHARED}\n## Source [?]\nHoney comes from nectar. [?]"
+    assert verdict("What did he win?", f"{SHARED}\n\n## Source", says(False)).text == SHARED
+
+
+@pytest.mark.parametrize(
+    "question", ["Which file tells of a prize?", "Where is it?", "来源是什么？"]
+)
+def test_sources_that_are_asked_for_are_an_answer(question: str) -> None:
+    found = verdict(question, f"{SHARED}\nSources: a.md", says(False)).text
     assert found.startswith(f"{SHARED}\nSources: a.md")
-    alone = verdict("Where does it stand?", "Sources: a.md [1]", says(False))
+    alone = verdict("What did he win?", "Sources: a.md [1]", says(False))
     assert (alone.text, alone.held) == ("", "Sources: a.md [?]")
+
+
+def test_padded_code_behind_an_answer_is_read_in_no_time() -> None:
+    started = time.monotonic()
+    verdict("What did he win?", f"{SHARED}\n```\nx{' ' * 30_000}y\n```", says(False))
+    assert time.monotonic() - started < 5
 
 
 def test_nothing_is_given_where_nothing_is_supported() -> None:
