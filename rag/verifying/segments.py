@@ -33,6 +33,7 @@ _BEHIND = 200
 _LEAD = re.compile(rf"\s*{LIST_MARK}")
 _STOP = re.compile(rf"\n|(?={FENCE})|[。！？｡．]+|[.!?]+")
 _STOPS = "。！？｡．.!?"
+_COMMAS = "，,、；; "
 _CLOSING = "”’」』）)》〉〕\"'*_"
 _MARK = re.compile(MARK_OR_UNKNOWN)
 _GAP = re.compile(r"\s|[\[［【]|\Z")
@@ -234,6 +235,8 @@ def _segment(lead: str, body: str) -> Segment:
     parts.append(body[last:])
     text = parts[0]
     for part in parts[1:]:
+        if not part or part[0] in _STOPS:
+            text = text.rstrip(_COMMAS)
         if text[-1:] and text[-1] in _STOPS:
             part = part.lstrip(_STOPS + " \t")  # noqa: PLW2901
         joined = text[-1:].isascii() and text[-1:].isalnum() and part[:1].isalnum()

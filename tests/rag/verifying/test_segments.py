@@ -96,6 +96,13 @@ def test_a_full_stop_that_stands_again_behind_the_mark_is_dropped() -> None:
     ]
 
 
+def test_a_comma_that_led_to_a_mark_goes_with_it() -> None:
+    text = "GDP是43214亿元，[2]。开幕是2月4日、【1】。It is so, [1]. Or, [2] so; [3]\nYes, [1] [2]."
+    assert [one.text for one in segments(text)] == [
+        "GDP是43214亿元。", "开幕是2月4日。", "It is so.", "Or, so", "Yes.",
+    ]  # fmt: skip
+
+
 def test_a_dot_that_begins_a_word_stays_with_it() -> None:
     text = "It runs. [1] .NET is needed. [2] ...and so on."
     assert [one.text for one in segments(text)] == ["It runs.", ".NET is needed.", "...and so on."]
