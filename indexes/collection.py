@@ -135,7 +135,7 @@ class Collection(Awaiting):
         `LockedError` while another process writes.
         """
         found = scan(paths, Globs(include, exclude), skip=self.home)
-        if found.roots and not (found.files or prune):
+        if not (found.files or prune or (others and not found.roots)):
             raise SourceError(
                 t("There is nothing to index in {paths}: no document of a known format.",
                   paths=", ".join(map(str, found.roots)))
