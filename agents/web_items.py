@@ -80,7 +80,7 @@ def _extracted(url: str, load: Callable[[Path], Extracted], hosts: frozenset[str
 
 
 def _spelled(url: str) -> str:
-    """The address in one spelling, without its ``#fragment``."""
+    """The address with scheme and host in lower case, without its ``#fragment``."""
     try:
         parts = urlsplit(url.strip())
     except ValueError:

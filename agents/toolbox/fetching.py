@@ -43,8 +43,8 @@ _HEADERS: Final = {
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
     """``seconds`` for everything, ``size`` in bytes of the document, unpacked, and ``hops`` that
-    one may be sent on. An address on one of ``hosts`` (see `host_name`), and what it is sent on to,
-    may be on any of them, also in the own network."""
+    one may be sent on. ``hosts`` (see `host_name`) may be in the own network, as long as no other
+    one has sent us there."""
 
     seconds: float = 20.0
     size: int = 8 * 1024 * 1024
@@ -113,11 +113,11 @@ async def _followed(
 ) -> Fetched:
     import httpx
 
-    # Foreign pages must not reach into the own network by sending us there.
-    if not _is_one_of(limits.hosts, _parsed(url)):
-        limits = replace(limits, hosts=frozenset())
     for _ in range(limits.hops + 1):
         target = _parsed(url)
+        # Foreign pages must not reach into the own network by sending us there.
+        if not _is_one_of(limits.hosts, target):
+            limits = replace(limits, hosts=frozenset())
         try:
             found = await _visited(target, accepted, check, limits)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -265,6 +265,8 @@ async def _unpacked(response: "httpx.Response", url: str) -> AsyncIterator[bytes
             except zlib.error as error:
                 raise ToolException(t("«{url}» is damaged on its way.", url=url)) from error
             rest = unpacking.unconsumed_tail
+    if not unpacking.eof:
+        raise ToolException(t("«{url}» is damaged on its way.", url=url))
 
 
 @cache

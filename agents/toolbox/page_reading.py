@@ -32,6 +32,7 @@ _SUFFIXES: Final = {
 }
 _UNTOLD: Final = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 """Types by which a server says that it does not know one."""
+_MAGIC: Final = (b"%PDF", b"PK\x03\x04")
 _NOT_CODED: Final = ZIPPED | {"pdf", "rtf", "msg"}
 
 
@@ -70,7 +71,7 @@ def _named(url: str) -> Path:
 
 
 def _in_utf8(page: Fetched) -> bytes:
-    """The page as its server says that it is coded, where the server says so."""
-    if not page.charset:
+    """The page as its server says that it is coded, where the server says so and means text."""
+    if not page.charset or page.kind in _UNTOLD or page.data.startswith(_MAGIC):
         return page.data
     return decode(page.data, page.charset).encode("utf-8-sig", "replace")

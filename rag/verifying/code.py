@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rag.verifying.marking import MARK
+from rag.verifying.marking import LABEL
 
 _ATTRIBUTES = (
     r"(?:[ \t]{1,3}(?:[\w.-]{1,20}=(?:\"[^\"`\n]{0,40}\"|[^\s`\"]{1,40})|\{[^`\n}]{0,60}\})){0,3}"
@@ -29,7 +29,10 @@ _WORDS = frozenset(
     ("text", "txt", "plain", "plaintext", "markdown", "md", "quote", "answer", "output", "result",
      "response", "en", "zh", "english", "chinese")
 )  # fmt: skip
-_MARK = rf"(?:{MARK}|[\[［【][ \t]{{0,3}}(?:\d{{1,3}}[^\[\]\n]{{0,60}}|[?？])[\]］】])"
+_MARK = (
+    rf"[\[［【]{{1,2}}[ \t]{{0,3}}{LABEL}?"
+    r"(?:\d{1,3}[^\[\]［］【】\n]{0,60}|[?？])[\]］】]{1,2}"
+)
 _MARKED = (
     rf"(?:(?<=[\w”’」』）)\"。！？.!?][ \t]){_MARK}"
     rf"|(?<=[\u2e80-\u9fff\uff00-\uffef”’」』）]){_MARK}"

@@ -1,7 +1,8 @@
 """A list of sources behind an answer: its citations say the same, and say where."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import replace
 
 from indexes.folding import fold
 from indexes.types import SearchResult
@@ -13,8 +14,9 @@ _HEADING = re.compile(
     re.IGNORECASE,
 )
 _ASKED = re.compile(
-    r"\b(?:sources?|references?|citations?|files?|documents?|pages?|where|which|notes?)\b"
-    r"|来源|來源|出处|出處|文件|文档|文檔|资料|資料|文献|文獻|哪",
+    r"\b(?:sources?|references?|citations?|files?|documents?|pages?|where|which|notes?"
+    r"|articles?|papers?|reports?|books?)\b"
+    r"|来源|來源|出处|出處|文件|文档|文檔|资料|資料|文献|文獻|文章|论文|論文|报告|報告|书|書|哪",
     re.IGNORECASE,
 )
 """Questions that a name of a document may answer."""
@@ -30,23 +32,25 @@ _LONGEST = 400
 class SourceList:
     """Takes the sentences out that only name passages which an answer drew on: those behind a
     heading, and footnotes (``[^1]: notes.md, line 3``). Nothing goes where the question asks for
-    documents, and a heading only with what it heads."""
+    documents; a heading goes with its list, or where nothing follows it."""
 
     def __init__(self, question: str, contexts: Iterable[SearchResult]) -> None:
         self._off = bool(_ASKED.search(question))
         self._files, self._titles = set[str](), set[str]()
         for context in contexts:
             last = re.split(r"[/\\]", context.source.rstrip("/\\"))[-1]
-            self._files.update(_folded(context.source), _folded(last))
-            self._titles.update(_folded(last.rpartition(".")[0]), _folded(context.title))
+            self._files.update(map(_folded, (context.source, last)))
+            self._titles.update(map(_folded, (last.rpartition(".")[0], context.title)))
         self._begun = False
         self._heading: list[Segment] = []
 
-    def rest(self, segment: Segment) -> list[Segment]:
+    def rest(self, segment: Segment, *, begun: bool) -> list[Segment]:
         """What is to be checked now that ``segment`` has come: nothing of a list, a heading too
-        if no list follows it."""
-        if self._off:
-            return [segment]
+        if no list follows it. ``begun``: the answer has."""
+        noted = segment.text.startswith((":", "："))
+        said = replace(segment, text=segment.text.lstrip(":： ")) if noted else segment
+        if self._off or not begun:
+            return [said]
         held, self._heading = self._heading, []
         found = None if segment.is_code else _HEADING.match(segment.text)
         listed = segment.text[found.end() if found else 0 :]
@@ -54,16 +58,18 @@ class SourceList:
             self._begun, self._heading = True, [segment]
             return held
         names = self._files if found else self._files | self._titles
-        noted = segment.text.startswith((":", "："))
         self._begun = (self._begun or noted or found is not None) and _names(listed, names)
-        return [] if self._begun else [*held, segment]
+        return [] if self._begun else [*held, said]
 
 
 def _names(listed: str, names: set[str]) -> bool:
-    """Whether it holds nothing but ``names``, and places within them."""
-    return len(listed) < _LONGEST and names.issuperset(_folded(_WHERE.sub("", listed)))
+    """Whether it holds ``names``, with places within them, and nothing else."""
+    if len(listed) > _LONGEST:
+        return False
+    bare = _WHERE.sub("", listed)
+    parts = [part for part in map(_folded, _BETWEEN.split(bare)) if part]
+    return _folded(bare) in names - {""} or (bool(parts) and names.issuperset(parts))
 
 
-def _folded(names: str) -> Iterator[str]:
-    """Each of the names, comparable."""
-    return filter(None, (fold(name).text.strip() for name in _BETWEEN.split(names)))
+def _folded(name: str) -> str:
+    return fold(name).text.strip()

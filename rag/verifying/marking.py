@@ -15,10 +15,11 @@ _WORDS = (
     r"(?i:passages?|sources?|documents?|docs?|references?|refs?|citations?)"
     r"|资料|資料|来源|來源|文档|文檔|文献|文獻|段落|引用"
 )
-_LABEL = rf"(?:(?:{_WORDS}){_BLANKS}(?:[:：#]{_BLANKS})?|\^{_BLANKS})"
+LABEL = rf"(?:(?:{_WORDS}){_BLANKS}(?:[:：#]{_BLANKS})?|\^{_BLANKS})"
+"""What may stand before the number in a mark."""
 _COMMA = rf"(?:{_BLANKS}(?:[,，、;；&]|(?i:and)\b|[和與与及]){_BLANKS})"
 _NUMBERS = rf"{_PLACE}(?:{_COMMA}{_PLACE}){{0,9}}"
-_LABELLED = rf"{_LABEL}{_PLACE}(?:{_COMMA}{_LABEL}?{_PLACE}){{0,9}}"
+_LABELLED = rf"{LABEL}{_PLACE}(?:{_COMMA}{LABEL}?{_PLACE}){{0,9}}"
 _ENDS = rf"(?={_BLANKS}(?:[\n.。,，、;；:：!！?？)）\]\[［【”’」』]|\Z)|[ \t](?=[A-Z“\"]))"
 # x[[1]] is an element.
 _APART = r"(?<![A-Za-z0-9_\])])"
@@ -30,7 +31,7 @@ def _mark(unknown: str) -> str:
     pairs = rf"\[\[{_NUMBERS}(?:\]{_COMMA}?\[{_NUMBERS}){{0,9}}\]\]"
     return (
         rf"(?:{_APART}{pairs}|{pairs}{_ENDS}|{_NO_INDEX}[\[［【]{one}[\]］】]"
-        rf"|[\[［【]{_BLANKS}{_LABELLED}{_BLANKS}[\]］】]{_ENDS})(?!\()"
+        rf"|[\[［【]{_BLANKS}{_LABELLED}{_BLANKS}[\]］】]{_ENDS})(?!\]?\()"
     )
 
 

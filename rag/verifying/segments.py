@@ -234,8 +234,9 @@ def _segment(lead: str, body: str) -> Segment:
         last = match.end()
     parts.append(body[last:])
     text = parts[0]
-    for part in parts[1:]:
-        if not part or part[0] in _STOPS:
+    for at, part in enumerate(parts[1:], 1):
+        behind = "".join(parts[at:]).lstrip()
+        if not behind or behind[0] in _STOPS:
             text = text.rstrip(_COMMAS)
         if text[-1:] and text[-1] in _STOPS:
             part = part.lstrip(_STOPS + " \t")  # noqa: PLW2901

@@ -112,7 +112,7 @@ class Verifying:
 
     def _show(self, segment: Segment) -> Steps[str]:
         """What may be shown when ``segment`` has come."""
-        for one in self._listing.rest(segment) if self._supported else (segment,):
+        for one in self._listing.rest(segment, begun=self._supported):
             text, supports = yield from self._checked(one)
             self._held.append(text)
             self._supported = self._supported or supports

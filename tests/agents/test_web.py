@@ -59,6 +59,10 @@ class _Site(BaseHTTPRequestHandler):
         self._send("text/html", gzip.compress(PAGE.encode())[:-9] + b"x" * 40,
                    ("Content-Encoding", "gzip"))  # fmt: skip
 
+    def page_cut(self) -> None:
+        self._send("text/plain", gzip.compress(b"Bees dance. " * 900)[:-30],
+                   ("Content-Encoding", "gzip"))  # fmt: skip
+
     def page_strange(self) -> None:
         self._send("text/html", b"?", ("Content-Encoding", "zstd"))
 
@@ -213,6 +217,7 @@ def test_a_long_page_is_read_in_parts(fetch: Fetch) -> None:
         ("/huge", "has more than 0 MB."),
         ("/bomb", "has more than 0 MB."),
         ("/torn", "is damaged on its way."),
+        ("/cut", "is damaged on its way."),
         ("/strange", "packed in a way that cannot be read: zstd."),
         ("/broken", "cannot be read: "),
         ("/round", "is sent on more than 3 times."),
@@ -326,6 +331,14 @@ def test_a_foreign_page_does_not_lead_to_a_host_that_is_allowed(site: Site) -> N
     tool = web_tool(lambda address, _: address == "127.0.0.1", limits)
     assert refused(tool, f"{site.url}/to/{inner}").startswith(f"«{inner}» is not on the open")
     assert "cannot be fetched" in refused(tool, inner)  # allowed, but nothing listens there
+
+
+def test_who_was_sent_to_a_foreign_page_is_not_sent_back_in(site: Site) -> None:
+    inner, foreign = f"http://localhost:{site.port}", site.url
+    answers = iter([True, False])  # of the foreign page, and of the host that is named no more
+    tool = web_tool(lambda *_: next(answers), FetchLimits(10, hosts=frozenset({"localhost"})))
+    said = refused(tool, f"{inner}/to/{foreign}/to/{inner}/bees")
+    assert said.startswith(f"«{inner}/bees» is not on the open internet")
 
 
 def test_what_one_hop_sets_the_next_does_not_send(fetch: Fetch, site: Site) -> None:

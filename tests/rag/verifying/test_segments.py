@@ -62,7 +62,8 @@ def test_what_looks_like_a_mark_is_text() -> None:
         "It says [Passage missing].", "See [Source].", "列于[资料]。", "It holds [1 or 2].",
         "The range [1-3] holds.", "An [[open] bracket.", "The year [1984].",
         "It was mended in [#42] last week.", "See [Document 2](two.md) for more.",
-        "See [1](one.md) for more.", "In R, x[[1]] is the first element.",
+        "See [1](one.md) for more.", "See [[1]](one.md) for more.",
+        "In R, x[[1]] is the first element.",
         "The term [Document 1] stands for the contract.", "[^1] leaves out the digit.",
         "【资料1】记载了越冬的温度。",
     ):  # fmt: skip
@@ -72,7 +73,8 @@ def test_what_looks_like_a_mark_is_text() -> None:
 @pytest.mark.parametrize(
     "text",
     ["[" + ", ".join(f"Passage   {n}" for n in range(1, 11)) + " x ", "[[" + "1," * 2000,
-     "[[1" + "],[1" * 500, "[1   ,   1   ,   1" * 200, "[" * 5000],
+     "[[1" + "],[1" * 500, "[1   ,   1   ,   1" * 200, "[" * 5000,
+     "\n```\n。" + "【1】" * 60 + "x\n"],
 )  # fmt: skip
 def test_what_nearly_is_a_mark_is_read_in_no_time(text: str) -> None:
     started = time.process_time()
@@ -98,8 +100,9 @@ def test_a_full_stop_that_stands_again_behind_the_mark_is_dropped() -> None:
 
 def test_a_comma_that_led_to_a_mark_goes_with_it() -> None:
     text = "GDP是43214亿元，[2]。开幕是2月4日、【1】。It is so, [1]. Or, [2] so; [3]\nYes, [1] [2]."
+    text += "\nIf cold, [1][2] they sit."
     assert [one.text for one in segments(text)] == [
-        "GDP是43214亿元。", "开幕是2月4日。", "It is so.", "Or, so", "Yes.",
+        "GDP是43214亿元。", "开幕是2月4日。", "It is so.", "Or, so", "Yes.", "If cold, they sit.",
     ]  # fmt: skip
 
 

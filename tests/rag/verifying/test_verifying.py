@@ -213,7 +213,15 @@ def test_a_list_of_sources_behind_the_answer_is_dropped(listed: str) -> None:
 
 @pytest.mark.parametrize(
     "more",
-    ["Sources: the sun and a.md", "References abound.", "a.md", "Source: b", "A", "来源：洋槐"],
+    [
+        "Sources: the sun and a.md",
+        "References abound.",
+        "a.md",
+        "Source: b",
+        "A",
+        "来源：洋槐",
+        "Sources: line 12",
+    ],
 )
 def test_what_only_looks_like_a_list_of_sources_is_checked(more: str) -> None:
     assert (
@@ -230,13 +238,21 @@ def test_a_heading_stays_with_what_is_no_list() -> None:
 
 
 @pytest.mark.parametrize(
-    "question", ["Which file tells of a prize?", "Where is it?", "来源是什么？"]
+    "question",
+    ["Which file tells of a prize?", "Where is it?", "来源是什么？", "What articles tell of it?"],
 )
 def test_sources_that_are_asked_for_are_an_answer(question: str) -> None:
     found = verdict(question, f"{SHARED}\nSources: a.md", says(False)).text
     assert found.startswith(f"{SHARED}\nSources: a.md")
     alone = verdict("What did he win?", "Sources: a.md [1]", says(False))
     assert (alone.text, alone.held) == ("", "Sources: a.md [?]")
+
+
+def test_a_footnote_that_says_something_is_a_sentence() -> None:
+    found = verdict("What did he win?", "[^2]: 它果糖多，不易结晶。", says(False))
+    assert found.text == "它果糖多，不易结晶。[2]"
+    more = verdict("What did he win?", f"{SHARED}\n[^2]: 它果糖多，不易结晶。", says(False)).text
+    assert more == f"{SHARED}\n它果糖多，不易结晶。[2]"
 
 
 def test_padded_code_behind_an_answer_is_read_in_no_time() -> None:
