@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 from agents.web_items import apart, fetched_items
 from indexes.errors import SourceError, UsageError
 from indexes.i18n import t
-from indexes.loaders import Limits, LoaderPool
 from indexes.types import IndexReport
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from indexes.pipeline import Report
 
 Failed = Literal["", "some", "all"]
-_READING = Limits(seconds=30.0)  # a child may start for one page alone
 
 
 def check_index_options(
@@ -89,8 +87,7 @@ def _added(
     progress: "Report | None",
 ) -> IndexReport:
     files, urls = apart(paths)
-    with LoaderPool(limits=_READING) as loaders:
-        pages = fetched_items(urls, loaders.load, frozenset(web_hosts), progress)
-        return collection.add(
-            files, include=include, exclude=exclude, prune=prune, progress=progress, others=pages
-        )
+    pages = fetched_items(urls, frozenset(web_hosts), progress)
+    return collection.add(
+        files, include=include, exclude=exclude, prune=prune, progress=progress, others=pages
+    )

@@ -11,6 +11,7 @@ from indexes.addresses import is_web
 from indexes.errors import LoadError
 from indexes.i18n import t
 from indexes.items import Version
+from indexes.loaders import LoaderPool
 from indexes.pipeline import Progress, Report
 from indexes.types import Extracted
 
@@ -41,22 +42,24 @@ class WebItem:
 
 
 def fetched_items(
-    urls: Iterable[str],
-    load: Callable[[Path], Extracted],
-    hosts: frozenset[str],
-    report: Report | None = None,
+    urls: Iterable[str], hosts: frozenset[str], report: Report | None = None
 ) -> Iterator[WebItem]:
     """The pages or documents at ``urls``, each once and one after the other, in the thread that
     asks, so that an interruption ends it. ``hosts`` may be inside the own network, all others only
-    public; ``load`` reads a file."""
+    public."""
     sources = list(dict.fromkeys(map(_spelled, urls)))
-    for number, source in enumerate(sources):
-        if report:
-            report(Progress(number, len(sources), 0, source))
-        try:
-            yield WebItem(source, _extracted(source, load, hosts))
-        except LoadError as error:
-            yield WebItem(source, error)
+    if not sources:
+        return
+    from agents.toolbox.page_reading import READING
+
+    with LoaderPool(limits=READING) as loaders:
+        for number, source in enumerate(sources):
+            if report:
+                report(Progress(number, len(sources), 0, source))
+            try:
+                yield WebItem(source, _extracted(source, loaders.load, hosts))
+            except LoadError as error:
+                yield WebItem(source, error)
 
 
 def _extracted(url: str, load: Callable[[Path], Extracted], hosts: frozenset[str]) -> Extracted:

@@ -12,7 +12,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -66,7 +66,7 @@ class Fetched:
 def is_public(address: str, port: int) -> bool:
     """Whether ``address`` belongs to a machine on the open internet, and ``port`` can be one of the
     web."""
-    if not _is_of_the_web(port):
+    if not _is_of_the_web(address, port):
         return False
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
@@ -82,7 +82,8 @@ def is_public(address: str, port: int) -> bool:
     return found.is_global and not found.is_multicast and not found.is_reserved
 
 
-def _is_of_the_web(port: int) -> bool:
+def _is_of_the_web(_address: str, port: int) -> bool:
+    """The check of hosts that may be in the own network."""
     return port in _WEB_PORTS or port >= _FIRST_FREE_PORT
 
 
@@ -113,13 +114,13 @@ async def _followed(
 ) -> Fetched:
     import httpx
 
+    named = True
     for _ in range(limits.hops + 1):
         target = _parsed(url)
         # Foreign pages must not reach into the own network by sending us there.
-        if not _is_one_of(limits.hosts, target):
-            limits = replace(limits, hosts=frozenset())
+        named = named and _is_one_of(limits.hosts, target)
         try:
-            found = await _visited(target, accepted, check, limits)
+            found = await _visited(target, accepted, _is_of_the_web if named else check, limits)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise ToolException(
                 t(
@@ -170,7 +171,7 @@ async def _visited(
     hosts at one address must not share a connection, whose certificate is that of one of them."""
     import httpx
 
-    address = await _checked(target, check, limits.hosts)
+    address = await _checked(target, check)
     limit = httpx.Timeout(limits.seconds)
     async with httpx.AsyncClient(trust_env=False, verify=_certificates(), timeout=limit) as client:
         request = client.build_request(
@@ -204,9 +205,9 @@ async def _document(
     return Fetched(url, kind, response.charset_encoding or "", data)
 
 
-async def _checked(target: "httpx.URL", check: AddressCheck, hosts: frozenset[str]) -> str:
-    """An address of the target's host. All that it has must be allowed, unless it is one of
-    ``hosts``: one that answers with an inner one beside an outer one means no good."""
+async def _checked(target: "httpx.URL", check: AddressCheck) -> str:
+    """An address of the target's host. All that it has must be allowed: one that answers with an
+    inner one beside an outer one means no good."""
     port = target.port or (443 if target.scheme == "https" else 80)
     loop = asyncio.get_running_loop()
     try:
@@ -216,8 +217,7 @@ async def _checked(target: "httpx.URL", check: AddressCheck, hosts: frozenset[st
     except (OSError, UnicodeError) as error:
         raise ToolException(t("There is no host «{host}».", host=target.host)) from error
     addresses = [str(place[0]) for *_, place in found]
-    named = _is_one_of(hosts, target) and _is_of_the_web(port)
-    if not addresses or not (named or all(check(address, port) for address in addresses)):
+    if not addresses or not all(check(address, port) for address in addresses):
         raise NotPublicError(
             t(
                 "«{url}» is not on the open internet. Only public pages can be fetched.",

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from agents.toolbox.fetching import Fetched
 from indexes.decoding import decode
+from indexes.loaders import Limits
 from indexes.loaders.formats import IN_PROCESS, ZIPPED, suffix_of, supported
 from indexes.types import Extracted
 
@@ -33,6 +34,8 @@ _SUFFIXES: Final = {
 _UNTOLD: Final = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 """Types by which a server says that it does not know one."""
 _MAGIC: Final = (b"%PDF", b"PK\x03\x04")
+READING: Final = Limits(seconds=30.0)
+"""Of a child process that reads pages; it may start for one alone."""
 _NOT_CODED: Final = ZIPPED | {"pdf", "rtf", "msg"}
 
 
@@ -52,7 +55,7 @@ def extracted_from(page: Fetched, load: Callable[[Path], Extracted]) -> Extracte
     suffix = _suffix(page)
     with tempfile.TemporaryDirectory(prefix="waggle-page-") as folder:
         path = Path(folder) / f"page.{suffix}"
-        path.write_bytes(page.data if suffix in _NOT_CODED else _in_utf8(page))
+        path.write_bytes(_in_utf8(page) if _is_coded(page, suffix) else page.data)
         return load(path)
 
 
@@ -70,8 +73,11 @@ def _named(url: str) -> Path:
     return Path(urlsplit(url).path)
 
 
+def _is_coded(page: Fetched, suffix: str) -> bool:
+    """Whether the server says how the page is coded, and means text."""
+    binary = suffix in _NOT_CODED or page.kind in _UNTOLD or page.data.startswith(_MAGIC)
+    return bool(page.charset) and not binary
+
+
 def _in_utf8(page: Fetched) -> bytes:
-    """The page as its server says that it is coded, where the server says so and means text."""
-    if not page.charset or page.kind in _UNTOLD or page.data.startswith(_MAGIC):
-        return page.data
     return decode(page.data, page.charset).encode("utf-8-sig", "replace")

@@ -8,13 +8,12 @@ from pydantic import Field
 from agents.toolbox.background import perform
 from agents.toolbox.fetching import AddressCheck, Fetched, FetchLimits, fetched, is_public
 from agents.toolbox.making import Arguments, tool_of
-from agents.toolbox.page_reading import extracted_from, is_readable
+from agents.toolbox.page_reading import READING, extracted_from, is_readable
 from indexes.errors import LoadError
 from indexes.i18n import t
-from indexes.loaders import Limits, LoaderPool
+from indexes.loaders import LoaderPool
 
 _LENGTH: Final = 8000  # characters of a page that are shown at once
-_READING: Final = Limits(seconds=30.0)  # the child starts for this one page
 
 
 def web_tool(check: AddressCheck = is_public, limits: FetchLimits | None = None) -> BaseTool:
@@ -37,7 +36,7 @@ class _Fetching(Arguments):
 def _read(page: Fetched) -> tuple[str, str]:
     """The title and the text."""
     try:
-        with LoaderPool(limits=_READING) as loaders:
+        with LoaderPool(limits=READING) as loaders:
             extracted = extracted_from(page, loaders.load)
     except LoadError as error:
         raise ToolException(

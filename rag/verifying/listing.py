@@ -36,17 +36,19 @@ class SourceList:
 
     def __init__(self, question: str, contexts: Iterable[SearchResult]) -> None:
         self._off = bool(_ASKED.search(question))
-        self._files, self._titles = set[str](), set[str]()
+        self._files, titles = set[str](), set[str]()
         for context in contexts:
             last = re.split(r"[/\\]", context.source.rstrip("/\\"))[-1]
             self._files.update(map(_folded, (context.source, last)))
-            self._titles.update(map(_folded, (last.rpartition(".")[0], context.title)))
+            titles.update(map(_folded, (last.rpartition(".")[0], context.title)))
+        self._names = self._files | titles
         self._begun = False
         self._heading: list[Segment] = []
 
     def rest(self, segment: Segment, *, begun: bool) -> list[Segment]:
         """What is to be checked now that ``segment`` has come: nothing of a list, a heading too
-        if no list follows it. ``begun``: the answer has."""
+        if no list follows it; of other footnotes what is behind the colon. ``begun``: the answer
+        has."""
         noted = segment.text.startswith((":", "："))
         said = replace(segment, text=segment.text.lstrip(":： ")) if noted else segment
         if self._off or not begun:
@@ -57,7 +59,7 @@ class SourceList:
         if found and not any(map(str.isalnum, listed)):
             self._begun, self._heading = True, [segment]
             return held
-        names = self._files if found else self._files | self._titles
+        names = self._files if found else self._names
         self._begun = (self._begun or noted or found is not None) and _names(listed, names)
         return [] if self._begun else [*held, said]
 
@@ -68,7 +70,7 @@ def _names(listed: str, names: set[str]) -> bool:
         return False
     bare = _WHERE.sub("", listed)
     parts = [part for part in map(_folded, _BETWEEN.split(bare)) if part]
-    return _folded(bare) in names - {""} or (bool(parts) and names.issuperset(parts))
+    return bool(parts) and (_folded(bare) in names or names.issuperset(parts))
 
 
 def _folded(name: str) -> str:
